@@ -1,0 +1,1 @@
+"""Replicas: the things that answer the five verbs for a node."""

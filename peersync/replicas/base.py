@@ -1,0 +1,71 @@
+"""The five verbs that a transfer is made of, as a protocol: a database answers them, HTTP carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from peersync.records import (
+    Batch,
+    Caller,
+    Description,
+    Digest,
+    Key,
+    Outcome,
+    Point,
+    Progress,
+    Range,
+    Row,
+)
+
+
+class Replica(Protocol):
+    """A node that can be read from and written to. Every method may raise any :class:`peersync.errors.PeersyncError`.
+
+    ``caller`` says who asks; the replica refuses a caller who has seen a point of its history that it does not know.
+    """
+
+    name: str
+    """What the user calls it: an alias, or a name in PEERS."""
+
+    def describe(self, caller: Caller | None = None) -> Description:
+        """Who I am, what I synchronise with the caller, and what I have seen of the caller's history.
+
+        With a caller it is the handshake: I learn the ids that he knows to be given up, and take a new id first where
+        my history was rewound (a point that he has seen is not mine any more) or my id is one of those. Idempotent.
+        """
+        ...
+
+    def snapshot(
+        self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int
+    ) -> Batch:
+        """A page of all rows and tombstones of ``model``, in key order. ``head`` None: the first page, which fixes it."""
+        ...
+
+    def changes(
+        self, caller: Caller, models: Sequence[str], cursor: Point, head: Point | None, limit: int, wait: float = 0
+    ) -> Batch:
+        """The next batch of my feed after ``cursor`` and up to ``head`` (None: as it stands now).
+
+        Raises CursorUnknown where the cursor is no place of my history, or was pruned.
+        """
+        ...
+
+    def digests(self, caller: Caller, model: str, ranges: Sequence[Range], parts: int) -> list[Digest]:
+        """Each range cut into ``parts`` of about equal length, with a digest of each."""
+        ...
+
+    def apply(self, caller: Caller, batch: Batch) -> Outcome:
+        """Take the batch in: rows, row states and the checkpoint in one transaction.
+
+        Raises StaleBatch where the batch does not start at the checkpoint; nothing is written then.
+        """
+        ...
+
+    def checkpoint(self, caller: Caller) -> dict[str, Progress]:
+        """How far I have consumed the caller's feed, per model."""
+        ...
+
+    def rows(self, caller: Caller, model: str, keys: Iterable[Key]) -> Batch:
+        """The rows of these keys as they stand now (kind ``rows``); kind ``none`` for what has neither row nor state."""
+        ...
