@@ -1,0 +1,98 @@
+"""Who asks, as headers of the request: ``Peersync-Node`` and its sisters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from peersync.errors import WireError
+from peersync.records import PROTOCOL, Caller, Point, Retired
+from peersync.wire import checks
+from peersync.wire.batch import MAX_POINTS, check_protocol
+
+MAX_RETIRED = 24
+"""Of the ids that were given up, only the newest are told: servers cut header lines at 8 KiB."""
+_MAX_HEADER = 1 << 14
+
+
+def caller_headers(caller: Caller) -> dict[str, str]:
+    """The headers that name the caller; none for a caller without a node."""
+    if not caller.node:
+        return {}
+    headers = {
+        "Peersync-Protocol": str(PROTOCOL),
+        "Peersync-Node": caller.node,
+        "Peersync-Install": caller.install,
+        "Peersync-Told": str(caller.told),
+        "Peersync-Clock": str(caller.clock),
+    }
+    if caller.points:
+        headers["Peersync-Points"] = _ascii([checks.plain_point(point) for point in caller.points])
+    if caller.retired:
+        headers["Peersync-Retired"] = _ascii([retired_json(item) for item in caller.retired[-MAX_RETIRED:]])
+    return headers
+
+
+def _ascii(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def retired_json(item: Retired) -> list[Any]:
+    """``[id, seq, nonce, install]``."""
+    return [item.id, item.seq, item.nonce, item.install]
+
+
+def read_retired(value: Any, what: str) -> Retired:
+    if type(value) is not list or len(value) != 4:
+        raise WireError(f"{what} holds an item that is not [id, seq, nonce, install]")
+    given = checks.point(value[1:3], what)
+    return Retired(checks.uuid(value[0], what), given.seq, given.nonce, checks.uuid(value[3], what))
+
+
+def read_caller(headers: Mapping[str, str], name: str) -> Caller:
+    """The caller that these headers name, known here as ``name``; without any, a caller without a node.
+
+    Raises WireError where one is malformed, ProtocolDiffers where the peer speaks another version.
+    """
+    found = {key.lower(): value for key, value in headers.items() if key.lower().startswith("peersync-")}
+    if "peersync-protocol" in found:
+        check_protocol(_number(found["peersync-protocol"], "Peersync-Protocol", 0))
+    if "peersync-node" not in found:
+        if found.keys() - {"peersync-protocol"}:
+            raise WireError(f"the header Peersync-Node is missing beside {min(found).title()}")
+        return Caller(node="", install="", name=name)
+    for header in ("peersync-install", "peersync-protocol"):
+        if header not in found:
+            raise WireError(f"the header {header.title()} is missing")
+    return Caller(
+        node=checks.uuid(found["peersync-node"], "Peersync-Node"),
+        install=checks.uuid(found["peersync-install"], "Peersync-Install"),
+        points=_points(found.get("peersync-points", "[]")),
+        told=_number(found.get("peersync-told", "-1"), "Peersync-Told", -1),
+        name=name,
+        retired=checks.listing(
+            _json(found.get("peersync-retired", "[]"), "Peersync-Retired"), "Peersync-Retired", read_retired
+        ),
+        clock=_number(found.get("peersync-clock", "0"), "Peersync-Clock", 0),
+    )
+
+
+def _points(text: str) -> tuple[Point, ...]:
+    return checks.listing(_json(text, "Peersync-Points"), "Peersync-Points", checks.point, MAX_POINTS)
+
+
+def _json(text: str, what: str) -> Any:
+    if len(text) > _MAX_HEADER:
+        raise WireError(f"{what} is too long")
+    try:
+        return checks.loads(text.encode("utf-8", "surrogateescape"))
+    except WireError as error:
+        raise WireError(f"{what}: {error.detail}") from None
+
+
+def _number(text: str, what: str, low: int) -> int:
+    digits = text.removeprefix("-")
+    if len(digits) > 20 or not (digits.isascii() and digits.isdigit()):
+        raise WireError(f"{what} is not a number")
+    return checks.integer(int(text), what, low)
