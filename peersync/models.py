@@ -259,3 +259,17 @@ class MissedCapture(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model}: {self.reason}"
+
+
+class InstalledTrigger(models.Model):
+    """A model that ever had triggers here: one that is found without them has lost them, and owes a comparison.
+
+    ``digest``: of the text that was installed; empty since the triggers were taken away on purpose.
+    """
+
+    model = models.CharField(max_length=200, unique=True)
+    digest = models.CharField(max_length=32, default="")
+    since = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.model
