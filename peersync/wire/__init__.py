@@ -1,7 +1,7 @@
 """Records as bytes and back, strictly: what HTTP carries. Nothing of HTTP, Django or a database is in here.
 
-A batch is newline-delimited JSON (:mod:`.batch`, :mod:`.rows`), everything else one JSON object
-(:mod:`.control`); who asks stands in headers (:mod:`.caller`). Whatever is malformed raises :class:`peersync.errors.WireError`.
+A batch is newline-delimited JSON (:mod:`.batch`, :mod:`.rows`), all else one JSON object (:mod:`.control`);
+who asks stands in headers (:mod:`.caller`). What is malformed raises :class:`peersync.errors.WireError`.
 ``docs/protocol.md`` has all of it for readers.
 """
 

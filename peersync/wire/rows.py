@@ -5,8 +5,8 @@
 * ``model``: left out in a batch of one model.
 * ``version``: left out where it is that of an untracked row (``base`` is true then), ``{install: 0}`` and the
   baselines of the row's model; the reader makes it again from the header.
-* ``content``: the values in the order of the header's ``fields``; null for a tombstone; kind ``row`` alone has
-  it, and always.
+* ``content``: the values in the order of the header's ``fields``; null for a tombstone; kind ``row``
+  alone has it, and always.
 * ``stamp`` 0, ``author`` "", ``base`` false, ``seq`` 0, ``kind`` "row" and ``earlier`` [] are left out.
 """
 

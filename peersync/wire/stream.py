@@ -14,7 +14,7 @@ Refuse = Callable[[str], PeersyncError]
 def gunzip(chunks: Iterable[bytes], most: int, refuse: Refuse) -> Iterator[bytes]:
     """The unpacked bytes in pieces of at most 256 KiB; above ``most`` bytes the error of ``refuse(detail)``.
 
-    Raises WireError for what is not gzip (one member, nothing after it), AnswerCutOff where it ends too early.
+    WireError for what is not gzip (one member, nothing after it), AnswerCutOff where it ends too early.
     """
     unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)
     total = 0
@@ -49,7 +49,7 @@ def _rest(unpack: zlib._Decompress, most: int, refuse: Refuse) -> Iterator[bytes
 
 
 def split_lines(chunks: Iterable[bytes], longest: int, refuse: Refuse) -> Iterator[bytes]:
-    """Lines without their newlines; for one of more than ``longest`` bytes the error of ``refuse(detail)``."""
+    """Lines without their newlines; above ``longest`` bytes the error of ``refuse(detail)``."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:

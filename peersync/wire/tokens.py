@@ -34,7 +34,7 @@ def _read(token: str, kind: str) -> list[Any]:
 
 
 def snapshot_token(head: Point, after: str | None) -> str:
-    """Where a snapshot goes on: its head, and the source's own token of the last key (None: from the start)."""
+    """Where a snapshot goes on: its head, and the source's own token of the last key (None: at its start)."""
     return _token(["s", checks.plain_point(head), after])
 
 
