@@ -131,7 +131,8 @@ def problems() -> list[ConfigurationError]:
 def _read() -> tuple[Settings, Problems]:
     wrong = Problems()
     values = Values(wrong)
-    raw = values.mapping(getattr(django_settings, NAME, None) or {}, NAME) or {}
+    said = getattr(django_settings, NAME, None)
+    raw = values.mapping({} if said is None else said, NAME) or {}
     known = _known(raw, KEYS, NAME, wrong)
     given: dict[str, Any] = {}
     for key, value in known.items():
@@ -143,13 +144,23 @@ def _read() -> tuple[Settings, Problems]:
     if "conflict" in given and "*" not in given["conflict"]:
         given["conflict"] = ByModel({**given["conflict"], "*": "latest"})
     if "PEERS" in known:
-        aliases = {given.get("master", Settings.master), given.get("slave", Settings.slave)}
-        given["peers"] = _peers(values, known["PEERS"], aliases & set(django_settings.DATABASES))
+        given["peers"] = _peers(values, known["PEERS"])
     found = Settings(**given)
+    _look_for_contradictions(found, wrong)
+    return found, wrong
+
+
+def _look_for_contradictions(found: Settings, wrong: Problems) -> None:
     if found.master == found.slave:
         hint = "One is this node's own database, the other the one to keep equal with it."
         wrong.note("value", f'MASTER and SLAVE are both "{found.master}".', hint, quoted(NAME, "SLAVE"))
-    return found, wrong
+    for alias in (found.master, found.slave):
+        peer = found.peers.get(alias)
+        if peer and alias in django_settings.DATABASES and (peer.url or alias == found.master):
+            where = quoted(quoted(NAME, "PEERS"), alias)
+            what = "this node's own database" if alias == found.master else "the alias of the slave"
+            hint = "Give the peer another name: commands could not tell the two apart."
+            wrong.note("value", f'{where}: "{alias}" is {what} already.', hint, where)
 
 
 def _known(raw: Mapping[str, Any], keys: tuple[str, ...], where: str, wrong: Problems) -> dict[str, Any]:
@@ -167,7 +178,7 @@ def _known(raw: Mapping[str, Any], keys: tuple[str, ...], where: str, wrong: Pro
     return {key: raw[key] for key in keys if key in raw}
 
 
-def _peers(values: Values, raw: Any, aliases: set[str]) -> dict[str, PeerSettings]:
+def _peers(values: Values, raw: Any) -> dict[str, PeerSettings]:
     found: dict[str, PeerSettings] = {}
     where = quoted(NAME, "PEERS")
     for name, entry in (values.mapping(raw, where) or {}).items() if raw is not None else ():
@@ -175,7 +186,7 @@ def _peers(values: Values, raw: Any, aliases: set[str]) -> dict[str, PeerSetting
         said = values.mapping(entry, here)
         if said is not None:
             known = _known(said, PEER_KEYS, here, values.problems)
-            found[name] = read_peer(name, known, here, values, alias=name in aliases)
+            found[name] = read_peer(name, known, here, values, alias=name in django_settings.DATABASES)
     return found
 
 

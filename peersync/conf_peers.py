@@ -65,9 +65,6 @@ def read_peer(name: str, raw: Mapping[str, Any], where: str, values: Values, *, 
     if url and not insecure and plain_http_to_another_machine(url):
         hint = f'Use https, or write "INSECURE": True into {where} if nobody else is on that wire.'
         values.problems.note("value", f"{at('URL')} would send the token over plain http.", hint, at("URL"))
-    if url and alias:
-        hint = "Give the peer another name: commands could not tell the two apart."
-        values.problems.note("value", f"{where} has a URL, and is a database alias too.", hint, where)
     return PeerSettings(
         name,
         url,

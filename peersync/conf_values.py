@@ -1,6 +1,6 @@
 """How single values of SYNC_CONFIG are read: each mistake is a sentence that names the key, and the mend.
 
-Nothing here raises: a mistake is put on the list that the caller gave, and the default is read instead, so that
+Nothing here raises: a mistake goes on the list that the caller gave, and the default is read instead, so that
 one look at the settings finds all mistakes.
 """
 
