@@ -1,7 +1,7 @@
 """Fixtures that every test may use.
 
-`nodes` gives a, b, c as real databases, once per kind (sqlite, postgres, mixed); `sqlite_nodes` and `pg_nodes` give
-one kind. They are fresh for each test, and what a test writes there is committed. For a test that needs one
+`nodes` gives a, b, c as real databases, once per kind (sqlite, postgres, mixed); `sqlite_nodes` and `pg_nodes`
+give one kind. They are fresh for each test, and what a test writes there is committed. For a test that needs one
 ordinary database, `@pytest.mark.django_db` works as always, on `default`.
 """
 
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: Any) -> None:
-    """For `@pytest.mark.django_db`: `default` is migrated, the other aliases are left to the fixtures below."""
+    """For `@pytest.mark.django_db`: `default` is migrated; the other aliases belong to the fixtures below."""
     with django_db_blocker.unblock():
         NodeDatabase("default").reset()
 

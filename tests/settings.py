@@ -1,7 +1,7 @@
 """The settings of the test suite, and of every process that it starts.
 
-Each pytest process (an xdist worker is one) has databases of its own. A process started by a test inherits the
-environment, and so sees the databases of the test that started it.
+Each pytest process (an xdist worker is one) has databases of its own. A process started by a test inherits
+the environment, and so sees the databases of the test that started it.
 """
 
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support import workspace
 
-SECRET_KEY = "of no use outside the tests"  # noqa: S105
+SECRET_KEY = "of no use outside the tests"
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 USE_TZ = True

@@ -1,7 +1,7 @@
 """Real databases for the tests: they commit, other threads and processes see them, and they can be put back.
 
-A `NodeDatabase` is migrated once per pytest process, each alias by itself (two nodes that were copied from one
-template would be one node twice). After that a reset is a copy.
+A `NodeDatabase` is migrated once per pytest process, each alias by itself (two nodes that were copied from
+one template would be one node twice). After that a reset is a copy.
 """
 
 import itertools
@@ -76,7 +76,7 @@ class NodeDatabase:
         return self._store.backup(f"copy{next(_tokens)}")
 
     def restore(self, token: str) -> None:
-        """Put the database back to that copy. Connections of others are cut (PostgreSQL) or see it (SQLite)."""
+        """Put the database back to that copy. Others' connections are cut (PostgreSQL) or see it (SQLite)."""
         self.close()
         self._store.restore(token)
 
@@ -98,7 +98,7 @@ def migrate(alias: str) -> None:
 
 
 def contents(alias: str, *labels: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of these models (default: the whole zoo, through tables too), without any code of peersync."""
+    """Every row of these models (default: the whole zoo, through tables too), with no code of peersync."""
     models = [apps.get_model(label) for label in labels] or apps.get_app_config("zoo").get_models(
         include_auto_created=True
     )

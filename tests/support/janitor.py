@@ -1,7 +1,7 @@
 """Takes a session's databases away when the session is over, however it ended.
 
-A small process waits on a pipe that only the pytest process holds. When that process ends, by itself, by SIGTERM
-or by kill -9, the pipe closes, and the server and the directory go.
+A small process waits on a pipe that only the pytest process holds. When that process ends, by itself, by
+SIGTERM or by kill -9, the pipe closes, and the server and the directory go.
 """
 
 import os

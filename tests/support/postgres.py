@@ -67,8 +67,8 @@ def drop(database: str) -> None:
 def create(database: str, *, template: str = "template0") -> None:
     """Make `database` as a copy of `template`.
 
-    A database that is made again gets the oid that it had: as a real one does that is put back from a copy of the
-    cluster's files. (It takes a superuser; another role's databases get new ones.)
+    A database that is made again gets the oid that it had, as a real one does that is put back from a copy of
+    the cluster's files. (It takes a superuser; another role's databases get new ones.)
     """
     with admin() as cursor:
         cursor.execute("SELECT oid FROM pg_database WHERE datname = %s", [database])
@@ -77,9 +77,7 @@ def create(database: str, *, template: str = "template0") -> None:
         keep = bool(known) and cursor.fetchone()[0]
         name = sql.Identifier(database)
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
-            name, sql.Identifier(template), sql.SQL("FILE_COPY" if template != "template0" else "WAL_LOG")
-        )
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
         cursor.execute(statement + sql.SQL(" OID {}").format(sql.Literal(known[0])) if keep else statement)
 
 
