@@ -182,6 +182,8 @@ class Peer(models.Model):
     failures = models.PositiveIntegerField(default=0)
     lease_holder = models.CharField(max_length=100, default="", blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
+    poll_holder = models.CharField(max_length=100, default="", db_default="", blank=True)
+    poll_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name

@@ -120,6 +120,8 @@ class Migration(migrations.Migration):
                 ('failures', models.PositiveIntegerField(default=0)),
                 ('lease_holder', models.CharField(blank=True, default='', max_length=100)),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
+                ('poll_holder', models.CharField(blank=True, db_default='', default='', max_length=100)),
+                ('poll_until', models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
