@@ -1,0 +1,196 @@
+"""Judges a world: after each step of a transfer, and when writing has stopped."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.state import tables
+from tests.state.oracle import Failure, Value, differences
+from tests.state.tables import Key, Stored
+
+if TYPE_CHECKING:
+    from tests.state.travel import Run
+    from tests.state.world import Site, World
+
+Rows = dict[Key, Stored]
+ROUNDS = 12
+MENDINGS = 6
+UNIQUE = ("U", "V")
+
+
+class Judge:
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.had: dict[tuple[int, int], set[Key]] = {}
+        """For a filter (source, target): keys that the target was sent, or held."""
+        self.shown: set[tuple[int, Key]] = set()
+        """Target and key: a row that the target held as the source has it, while it was in view."""
+
+    # -- while it runs
+
+    def step(self, run: "Run", before: list[Rows], after: list[Rows]) -> None:
+        """One step of a transfer was done: what may it have changed?"""
+        world = self.world
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            self._trace(index, old, new)
+            if index != run.target and old != new:
+                raise Failure("changed elsewhere", f"a transfer to {run.target} changed rows of node {index}")
+            for key in old.keys() & new.keys():
+                if old[key].excluded != new[key].excluded:
+                    raise Failure("excluded", f"{key} at {index}: {old[key]} became {new[key]}")
+            for key in new.keys() - old.keys():
+                if new[key].excluded != "dflt":
+                    raise Failure("excluded", f"{key} came to {index} with {new[key].excluded!r}")
+        if orphans := tables.dangling(world.sites[run.target].connection):
+            raise Failure("dangling", orphans)
+        self.nothing_lost(after)
+        self._look(after)
+
+    def _trace(self, index: int, old: Rows, new: Rows) -> None:
+        for key in sorted(old.keys() | new.keys()):
+            was, now = old.get(key), new.get(key)
+            if was != now:
+                contents = [row.content if row else None for row in (was, now)]
+                self.world.trace.append(f"   {'ABC'[index]} {key}: {contents[0]} -> {contents[1]}")
+
+    def nothing_lost(self, rows: list[Rows] | None = None) -> None:
+        """P3, at any moment: what was written is somewhere, or was overwritten knowingly."""
+        world = self.world
+        rows = world.rows() if rows is None else rows
+        if invented := world.oracle.invented(rows):
+            raise Failure("invented", ", ".join(sorted(map(str, invented))))
+        if not world.oracle.lost(rows):
+            return
+        for site in world.sites:
+            world.oracle.learn(tables.records(site.connection))
+        if lost := world.oracle.lost(rows):
+            raise Failure("P3 lost", ", ".join(sorted(map(str, lost))))
+
+    # -- filters
+
+    def visible(self, rows: Rows, key: Key) -> bool:
+        row = rows.get(key)
+        if row is None:
+            return False
+        return row.content[3] == "n" if key[0] == "P" else self.visible(rows, row.content[1])
+
+    def _look(self, rows: list[Rows]) -> None:
+        for source, target in self.world.filtered:
+            self.had.setdefault((source, target), set()).update(rows[target])
+            for key, row in rows[target].items():
+                same = rows[source].get(key)
+                if same and same.content == row.content and self.visible(rows[source], key):
+                    self.shown.add((target, key))
+
+    def saw(self, source: int, target: int, batch: Any) -> None:
+        """P8: a key that the target never had is not told it."""
+        if (source, target) not in self.world.filtered:
+            return
+        had = self.had.setdefault((source, target), set())
+        for row in batch.rows:
+            key = tables.key_of(row.model, json.dumps(row.key))
+            if row.kind == "exit" or (row.kind == "row" and row.deleted):
+                if key not in had:
+                    raise Failure("P8 leak", f"{row.kind} of {key}, which the peer never had")
+            elif row.kind == "row":
+                had.add(key)
+
+    def _stays(self, source: int, target: int, key: Key, rows: list[Rows]) -> bool:
+        """Whether a row out of view may stand at the target: its own, or changed there, or a parent there."""
+        here, there = rows[target].get(key), rows[source].get(key)
+        if here is None or there is None or self.visible(rows[source], key):
+            return here is None
+        covered = self.world.oracle.knows(Value(key, there.content), Value(key, here.content))
+        return (target, key) not in self.shown or not covered or bool(tables.children(rows[target], key))
+
+    # -- in the end
+
+    def listed(self, site: "Site") -> set[Key]:
+        """What waits at the node, or stands there as an open conflict."""
+        connection = site.connection
+        return {*tables.waiting(connection), *(r.key for r in tables.records(connection) if r.open)}
+
+    def differences(self) -> list[str]:
+        world = self.world
+        rows, found = world.rows(), []
+        for s, t in world.links:
+            listed = self.listed(world.sites[s]) | self.listed(world.sites[t])
+            for key, (a, b) in differences(rows[s], rows[t], listed).items():
+                if (s, t) in world.filtered and self._out_of_view(s, t, key, rows):
+                    continue
+                found.append(f"{key}: {'ABC'[s]} {a}, {'ABC'[t]} {b}")
+        return found
+
+    def _out_of_view(self, s: int, t: int, key: Key, rows: list[Rows]) -> bool:
+        return key in rows[s] and not self.visible(rows[s], key) and self._stays(s, t, key, rows)
+
+    def round(self) -> tuple[int, list[Exception]]:
+        """Over every link there and back; how many rows travelled, and what was refused."""
+        sent, errors = 0, []
+        for s, t in self.world.links:
+            for source, target, local in ((t, s, "source"), (s, t, "target")):
+                run = self.world.travel.whole(source, target, 10, local=local)
+                sent += run.sent
+                if run.error is not None:
+                    errors.append(run.error)
+        return sent, errors
+
+    def verdict(self, rounds: int | None) -> None:
+        world = self.world
+        self._calm(rounds if len(world.sites) == 2 else None)
+        if differing := self.differences():
+            raise Failure("P2 diverged", "; ".join(differing))
+        self.nothing_lost()
+        if len(world.sites) == 2 and world.policy == "latest" and not (world.rewound or world.pruned):
+            for site in world.sites:
+                world.oracle.learn(tables.records(site.connection))
+            if inverted := world.oracle.inverted(world.rows()):
+                raise Failure("inversion", "; ".join(inverted))
+        self._mend()
+
+    def _calm(self, rounds: int | None) -> None:
+        """Rounds until nothing moves; `rounds` is after how many two nodes have to be equal."""
+        for count in range(1, ROUNDS + 1):
+            sent, errors = self.round()
+            if count == rounds and (differing := self.differences()):
+                raise Failure(f"P2 after {rounds}", "; ".join(differing))
+            if not sent and not errors and count > 1:
+                break
+        else:
+            raise Failure("P7 storm", f"{sent} rows still move after {ROUNDS} rounds; {errors}")
+        sent, errors = self.round()
+        if sent or errors:
+            raise Failure("P7 storm", f"{sent} rows move between idle nodes; {errors}")
+
+    def _mend(self) -> None:
+        """The user mends what is listed; then nothing may be listed any more."""
+        world = self.world
+        for attempt in range(MENDINGS):
+            waiting = [(site, wanted) for site in world.sites for wanted in _unique_values(site)]
+            if not any(tables.waiting(site.connection) for site in world.sites):
+                break
+            for site, (key, value) in waiting:
+                holder = (k for k, row in site.rows().items() if k[0] == "P" and row.content[2] == value)
+                for other in holder:
+                    if other != key and (site.index == 0 or attempt > 1):
+                        world.play(f"unique {'ABC'[site.index]} {other} -")
+            for _ in range(4):
+                self.round()
+        for site in world.sites:
+            if stuck := tables.waiting(site.connection):
+                raise Failure("stuck in quarantine", f"{'ABC'[site.index]}: {stuck}")
+        if differing := self.differences():
+            raise Failure("P2 after mending", "; ".join(differing))
+        self.nothing_lost()
+
+
+def _unique_values(site: "Site") -> list[tuple[Key, str]]:
+    """Parents that wait at the site, and the unique values that they want."""
+    with site.connection.cursor() as cursor:
+        cursor.execute("SELECT model, key, row FROM peersync_quarantine ORDER BY id")
+        found = cursor.fetchall()
+    return [
+        (tables.key_of(label, key), value)
+        for label, key, row in found
+        for value in UNIQUE
+        if label == tables.LABEL["P"] and f'"{value}"' in row
+    ]

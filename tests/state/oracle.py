@@ -1,0 +1,102 @@
+"""Knows what really happened: every value ever written, and which values its writer had before his eyes.
+
+A value is what a row said (see `tables.Content`). At the end each one must stand in a row, stand whole in a
+record, have been deleted by somebody who saw it, or have been known to the writer of one that is any of these:
+that is P3.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from tests.state.tables import Content, Key, Record, Stored
+
+
+class Value(NamedTuple):
+    key: Key
+    content: Content
+
+    def __str__(self) -> str:
+        return f"{self.key}={'|'.join('-' if part is None else str(part) for part in self.content)}"
+
+
+class Failure(AssertionError):  # noqa: N818  # it says what failed
+    """A promise is broken. `kind` is what a shrunk history must break alike."""
+
+    def __init__(self, kind: str, detail: object = "") -> None:
+        self.kind, self.detail = kind, str(detail)
+        super().__init__(f"{kind}: {detail}")
+
+
+class Oracle:
+    def __init__(self) -> None:
+        self.seen: dict[Value, set[Value]] = {}
+        """All values, and for each what its writers had seen, and the writers of those."""
+        self.settled: set[Value] = set()
+        """Deleted knowingly, or kept in a record, or gone with a restore before anyone else had it."""
+        self.deletions: set[Key] = set()
+        self.recorded: dict[Value, set[str]] = {}
+
+    def began(self, key: Key, content: Content) -> None:
+        """An untracked row stood there before all."""
+        self.seen.setdefault(Value(key, content), set())
+
+    def wrote(self, key: Key, before: Content | None, after: Content | None) -> None:
+        """A user put `after` in the place of `before`; None: no row."""
+        known: set[Value] = set()
+        if before is not None:
+            old = Value(key, before)
+            known = {old} | self.seen.setdefault(old, set())
+        if after is None:
+            self.settled |= known
+            self.deletions.add(key)
+        else:
+            new = Value(key, after)
+            self.seen.setdefault(new, set()).update(known - {new})
+
+    def learn(self, records: Iterable[Record]) -> None:
+        """What stands in records now; it stays known when the node that held them is put back to a backup."""
+        for record in records:
+            for content in record.contents:
+                value = Value(record.key, content)
+                self.settled.add(value)
+                self.recorded.setdefault(value, set()).add(record.kind)
+
+    def lost(self, nodes: Iterable[Mapping[Key, Stored]]) -> set[Value]:
+        """Values that are nowhere, and that nobody who wrote over them had seen."""
+        kept = set(self.settled)
+        for rows in nodes:
+            kept |= {Value(key, row.content) for key, row in rows.items()}
+        for value in list(kept):
+            kept |= self.seen.get(value, set())
+        return set(self.seen) - kept
+
+    def invented(self, nodes: Iterable[Mapping[Key, Stored]]) -> set[Value]:
+        """Rows that say what nobody ever wrote."""
+        return {Value(key, row.content) for rows in nodes for key, row in rows.items()} - set(self.seen)
+
+    def inverted(self, nodes: Iterable[Mapping[Key, Stored]]) -> list[str]:
+        """Rows where an edit lost to its own ancestor, though no deletion brought that back."""
+        found = []
+        for rows in nodes:
+            for key, row in rows.items():
+                now = Value(key, row.content)
+                later = [v for v in self.recorded if now in self.seen.get(v, ()) and v not in self.seen[now]]
+                if later and key not in self.deletions:
+                    found.append(f"{now} stands, written over by {later[0]}")
+        return found
+
+    def knows(self, later: Value, earlier: Value) -> bool:
+        """Whether the writer of `later` had seen `earlier`, or wrote the same."""
+        return later == earlier or earlier in self.seen.get(later, ())
+
+
+def differences(
+    one: Mapping[Key, Stored], other: Mapping[Key, Stored], listed: Iterable[Key] = ()
+) -> dict[Key, tuple[Content | None, Content | None]]:
+    """Keys under which two nodes say something else, without those that are listed."""
+    found = {}
+    for key in sorted({*one, *other} - set(listed)):
+        a, b = one.get(key), other.get(key)
+        if (a and a.content) != (b and b.content):
+            found[key] = (a and a.content, b and b.content)
+    return found

@@ -1,0 +1,42 @@
+"""The settings that a world lives under, and databases that are ready for it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.test import override_settings
+
+from tests.support.databases import NodeDatabase
+
+MODELS = ["zoo.Parent", "zoo.Child"]
+BASE: dict[str, Any] = {
+    "MODELS": MODELS,
+    "EXCLUDE": {"zoo.Parent": ["e"], "zoo.Child": ["e"]},
+    "AUTO_SYNC": "off",
+    # Clocks that are wrong by a day must decide wrongly here, not be refused at the door.
+    "MAX_CLOCK_SKEW": 30 * 86_400,
+    "MAX_CONFLICTS": 100_000,
+}
+VIEW = {"zoo.Parent": {"b": "n"}}
+
+_prepared: dict[str, str] = {}
+
+
+def configuration(aliases: Sequence[str], policy: str, filtered: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """SYNC_CONFIG of a world. `filtered`: (source, target), where the target sees what is in view only."""
+    found = {**BASE, "CONFLICT": {"*": policy}, "MASTER": aliases[0], "SLAVE": aliases[1]}
+    if filtered:
+        found["PEERS"] = {aliases[target]: {"FILTER": VIEW} for _, target in filtered}
+    return found
+
+
+def prepared(database: NodeDatabase) -> str:
+    """A copy of the database, migrated and empty, with the triggers that :data:`BASE` asks for; made once."""
+    if database.alias not in _prepared:
+        from peersync import capture
+
+        database.reset()
+        with override_settings(SYNC_CONFIG=configuration([database.alias, "another"], "latest", ())):
+            capture.install(database.alias)
+            assert not capture.check(database.alias)
+            _prepared[database.alias] = database.backup()
+    return _prepared[database.alias]
