@@ -1,8 +1,8 @@
 """Tokens of the peers that call us: made, rotated, revoked, and looked at on every call.
 
 Only the SHA-256 of a token is kept; it is found by that digest, so nothing of it is compared step by step.
-A token is named after the peer, and belongs to the install that used it first. Two are valid at a time while a
-peer rotates.
+A token is named after the peer, and belongs to the install that used it first. Two are valid at a time while
+a peer rotates.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def create(
 def rotate(name: str, rebind: bool = False, using: str = "default") -> str:
     """Make another token for ``name``; the newest of the older ones stays valid beside it, all others end.
 
-    The new one has the scopes, the lifetime and the install of the newest.
-    With ``rebind`` it belongs to nobody yet, and all older ones end at once: the peer was rebuilt. ConfigurationError where the name has none.
+    The new one has the scopes, the lifetime and the install of the newest. With ``rebind`` it belongs to
+    nobody yet, and all older ones end at once: the peer was rebuilt. ConfigurationError where the name has none.
     """
     with transaction.atomic(using=using):
         newest = PeerToken.objects.using(using).filter(name=name).order_by("-created", "-id").first()
