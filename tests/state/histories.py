@@ -1,9 +1,9 @@
 """One short history for each rule of merging: without the rule, it loses a row, diverges, or goes in circles.
 
-`start` says which untracked rows stand at which node (`P1 x=b u=U; Q1 p=P1`), `operations` what happens, a line
-each (see `World`). `until I read|applied|asked` makes steps of transfer number I until it has read a batch, has
-applied one, or has had an answer by key. Histories of the policies `merge` and `manual`, and of their tie breaks,
-are not here yet: those policies come later.
+`start` says which untracked rows stand at which node (`P1 x=b u=U; Q1 p=P1`), `operations` what happens, a
+line each (see `World`). `until I read|applied|asked` makes steps of transfer number I until it has read a
+batch, has applied one, or has had an answer by key. Histories of the policies `merge` and `manual`, and of
+their tie breaks, are not here yet: those policies come later.
 """
 
 from collections.abc import Sequence
@@ -288,7 +288,7 @@ HISTORIES = [
     ),
     History(
         "all that waits and breaks nothing together is written together",
-        "a deletion loses though its maker moved the child away: unique value, child and deletion wait in a ring",
+        "a deletion loses though its maker moved the child away: value, child and deletion wait in a ring",
         """
         both A B
         edit A P2

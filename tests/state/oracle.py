@@ -1,8 +1,8 @@
 """Knows what really happened: every value ever written, and which values its writer had before his eyes.
 
 A value is what a row said (see `tables.Content`). At the end each one must stand in a row, stand whole in a
-record, have been deleted by somebody who saw it, or have been known to the writer of one that is any of these:
-that is P3.
+record, have been deleted by somebody who saw it, or have been known to the writer of one that is any of
+these: that is P3.
 """
 
 from collections.abc import Iterable, Mapping

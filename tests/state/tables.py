@@ -1,7 +1,7 @@
 """The rows under test, by plain SQL: nothing here knows how peersync reads or writes a row.
 
 A key is ``P1`` (a parent with that primary key) or ``Q1`` (a child). What a row says is the tuple of its
-synchronised fields: ``(x, y, u, b)`` of a parent, ``(x, p)`` of a child, where ``p`` is the key of the parent.
+synchronised fields: ``(x, y, u, b)`` of a parent, ``(x, p)`` of a child (``p``: the key of the parent).
 """
 
 import json

@@ -96,7 +96,7 @@ WORKLOADS = {
         _PAIR, {**MANY_CUTS, "unique": 3}, 30, 0.6, differing=True, values=("U", "V", None), rounds=None
     ),
     "meet3": Workload(THREE, {**MANY_CUTS, "unique": 3}, 30, 0.6, values=("U", None)),
-    "unique2": Workload(_PAIR, {"unique": 10, **CUTS}, rounds=2),
+    "unique2": Workload(_PAIR, {"unique": 10, **CUTS}),
     "unique3": Workload(THREE, {"unique": 10}),
     "filter2": Workload(_PAIR, {"flag": 8, **CUTS}, filtered=PAIR, rounds=None),
     "restore2": Workload(_PAIR, {**_BACKUPS, **CUTS}, 40),

@@ -1,7 +1,8 @@
 """Two or three real nodes, and the operations of a history on them.
 
-An operation is a line of words (`edit A P1 x`, `sync A B 10`); `World.play` does it, or nothing where it cannot be
-done. Users write with plain SQL, so that only the triggers tell peersync of it. Beside the nodes stands an `Oracle`.
+An operation is a line of words (`edit A P1 x`, `sync A B 10`); `World.play` does it, or nothing where it
+cannot be done. Users write with plain SQL, so that only the triggers tell peersync of it. Beside the nodes
+stands an `Oracle`.
 """
 
 import sys
