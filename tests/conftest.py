@@ -1,8 +1,8 @@
 """Fixtures that every test may use.
 
-`nodes` gives a, b, c as real databases, once per kind (sqlite, postgres, mixed); `sqlite_nodes` and `pg_nodes`
-give one kind. They are fresh for each test, and what a test writes there is committed. For a test that needs one
-ordinary database, `@pytest.mark.django_db` works as always, on `default`.
+`nodes` gives a, b, c as real databases, once per kind (sqlite, postgres, mixed); `sqlite_nodes` and
+`pg_nodes` give one kind. They are fresh for each test, and what a test writes there is committed. For a test
+that needs one ordinary database, `@pytest.mark.django_db` works as always, on `default`.
 """
 
 from collections.abc import Callable, Iterator
