@@ -9,7 +9,8 @@ class PeersyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Asks no database and does not read SYNC_CONFIG: a mistake in it is for the checks to say."""
-        from peersync import checks
+        """Asks no database; a mistake in SYNC_CONFIG is for the checks to say."""
+        from peersync import capture, checks
 
         checks.connect()
+        capture.connect()

@@ -1,0 +1,132 @@
+"""What capture does for one table: which columns it names, and the digest by which an installed text is known again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import router
+
+from peersync.models import Journal
+from peersync.registry import RawColumn, SyncModel, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One table to capture. ``columns``: those that the table really has, which in the middle of a migrate are not
+    those of the model. ``schema``: the table's own, on PostgreSQL."""
+
+    label: str
+    table: str
+    pk: RawColumn
+    pk_column: str
+    identity: tuple[RawColumn, ...]
+    compared: tuple[str, ...]
+    excluded: tuple[str, ...]
+    schema: str = ""
+    columns: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Made:
+    """SQL that captures one table, in the order in which it is run, and its digest."""
+
+    statements: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands in the database for one table. ``digest``: of the installed text, empty where there is none.
+
+    ``reason``: why the table is not captured as it should be (missing, disabled, altered), empty where it is.
+    """
+
+    columns: frozenset[str]
+    primary: tuple[str, ...] = ()
+    schema: str = ""
+    digest: str = ""
+    reason: str = ""
+    always: bool = False
+    """PostgreSQL: the owner set the trigger to fire for replicated changes too (ENABLE ALWAYS)."""
+
+
+def plan(model: SyncModel, standing: Standing) -> Plan | None:
+    """What to capture of a table as it stands; None where its primary key cannot be made out."""
+    pk = model.pk.name
+    if pk not in standing.columns:
+        # A migrate on the way: the key is still called otherwise.
+        if len(standing.primary) != 1:
+            return None
+        pk = standing.primary[0]
+    local = {field.column for field in model.model._meta.local_concrete_fields}
+    identity = tuple(column for column in model.identity_columns if column.name in local)
+    if not {column.name for column in identity} <= standing.columns:
+        identity = ()
+    compared = dict.fromkeys([pk, *(f.column for f in model.fields), *(c.name for c in identity)])
+    return Plan(
+        model.label,
+        model.table,
+        model.pk,
+        pk,
+        identity,
+        tuple(column for column in compared if column in standing.columns),
+        tuple(column for column in _excluded(model) if column in standing.columns),
+        standing.schema,
+        standing.columns,
+    )
+
+
+def _excluded(model: SyncModel) -> Iterator[str]:
+    """Without generated columns: those change with others only, and are not worth the slower comparison."""
+    generated = {
+        str(f.column) for f in model.model._meta.local_concrete_fields if getattr(f, "generated", False)
+    }
+    excluded = [column for column in model.excluded_columns if column not in generated]
+    if excluded:
+        yield from excluded
+        yield from sorted(generated)
+
+
+def models_on(alias: str) -> dict[str, SyncModel]:
+    """Label → model, of those that live in this database."""
+    return {
+        label: model
+        for label, model in registry().models.items()
+        if router.allow_migrate_model(alias, model.model)
+    }
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def literal(text: str) -> str:
+    """SQL's text constant; both databases read it alike (standard_conforming_strings is PostgreSQL's default)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def journal_table() -> str:
+    return Journal._meta.db_table
+
+
+def tables_exist(connection: Any) -> bool:
+    """Whether peersync's own tables that capture needs stand in this database."""
+    from peersync.models import Applying, InstalledTrigger, MissedCapture
+
+    names = [m._meta.db_table for m in (Journal, Applying, InstalledTrigger, MissedCapture)]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT count(to_regclass(n)) FROM unnest(%s) n", [names])
+        elif connection.vendor == "sqlite":
+            marks = ", ".join(["%s"] * len(names))
+            cursor.execute(
+                f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ({marks})", names
+            )
+        else:
+            return set(names) <= set(connection.introspection.table_names(cursor))
+        return bool(cursor.fetchone()[0] == len(names))
