@@ -26,12 +26,13 @@ from peersync.wire.batch import MAX_FIELDS, check_protocol
 from peersync.wire.caller import read_retired, retired_json
 
 MAX_PARTS = 10_000
+MAX_PASSES = 10_000
 _MODEL = ("label", "fields", "identity", "fingerprint", "policy", "direction", "filtered", "bulk", "empty")
 _DESCRIPTION = (
     *("node", "install", "protocol", "clock", "models", "head", "points", "retired", "pruned", "role"),
     *("use_tz", "time_zone", "vendor", "limits", "passes", "place", "read_only", "name"),
 )
-_PROGRESS = ("cursor", "head", "after", "past", "owed", "baseline", "compare")
+_PROGRESS = ("cursor", "head", "after", "last", "past", "owed", "baseline", "compare")
 
 
 def description_json(description: Description) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def read_description(value: Any) -> Description:
         time_zone=checks.string(obj["time_zone"], "time_zone", 100),
         vendor=checks.string(obj["vendor"], "vendor", 50),
         limits=checks.mapping(obj["limits"], "limits", checks.integer, _short),
-        passes=checks.listing(obj["passes"], "passes", checks.point),
+        passes=checks.listing(obj["passes"], "passes", checks.point, MAX_PASSES),
         place=checks.string(obj["place"], "place", 500),
         read_only=checks.boolean(obj["read_only"], "read_only"),
         name=checks.string(obj["name"], "name", 200),
@@ -83,6 +84,10 @@ def read_description(value: Any) -> Description:
 
 def _short(value: Any, what: str) -> str:
     return checks.string(value, what, 200)
+
+
+def _long(value: Any, what: str) -> str:
+    return checks.string(value, what, 1 << 18)
 
 
 def _wire(value: Any, what: str) -> str:
@@ -154,14 +159,14 @@ def read_progress(value: Any) -> dict[str, Progress]:
 
 def _read_progress(value: Any, what: str) -> Progress:
     obj = checks.members(value, what, _PROGRESS)
-    point = checks.optional(checks.point)
-    after = obj["after"]
+    point, key, text = checks.optional(checks.point), checks.optional(checks.key), checks.optional(_long)
     return Progress(
         cursor=point(obj["cursor"], f"{what}.cursor"),
         head=point(obj["head"], f"{what}.head"),
-        after=None if after is None else checks.string(after, f"{what}.after", 1 << 18),
-        past=checks.optional(checks.key)(obj["past"], f"{what}.past"),
-        owed=checks.boolean(obj["owed"], f"{what}.owed"),
+        after=text(obj["after"], f"{what}.after"),
+        last=key(obj["last"], f"{what}.last"),
+        past=key(obj["past"], f"{what}.past"),
+        owed=text(obj["owed"], f"{what}.owed"),
         baseline=checks.boolean(obj["baseline"], f"{what}.baseline"),
         compare=checks.boolean(obj["compare"], f"{what}.compare"),
     )

@@ -19,8 +19,9 @@ def _tree(base: type[PeersyncError]) -> Iterator[type[PeersyncError]]:
 
 
 def error_class(code: str) -> type[PeersyncError] | None:
-    """The class of peersync.errors that has this code."""
-    return next((cls for cls in _tree(PeersyncError) if cls.code == code and cls is not PeersyncError), None)
+    """The class of peersync.errors that has this code; a subclass elsewhere may bear the same one."""
+    known = (cls for cls in _tree(PeersyncError) if cls.__module__ == PeersyncError.__module__)
+    return next((cls for cls in known if cls.code == code and cls is not PeersyncError), None)
 
 
 def clean(text: str) -> str:
