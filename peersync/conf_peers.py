@@ -1,10 +1,8 @@
 """How one entry of PEERS is read."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
-from collections.abc import Mapping  # noqa: TC003  # typing.get_type_hints reads the dataclass
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
