@@ -304,10 +304,11 @@ class World:
             self._put_back(site, site.backup)
 
     def do_clone(self, source: str, target: str) -> None:
-        if not self.site(source).open:
-            site = self.site(target)
+        """The target becomes a copy of the source, where both are of one kind of database."""
+        original, site = self.site(source), self.site(target)
+        if not original.open and original.database.vendor == site.database.vendor:
             self.travel.cut(site.index)
-            self._put_back(site, self.site(source).database.backup())
+            self._put_back(site, original.database.backup())
 
     def _put_back(self, site: Site, token: str) -> None:
         """What this node alone held is gone with it; that is no fault of a sync."""
