@@ -1,4 +1,4 @@
-"""A replica that stands behind HTTP: the client of ``peersync_api``. ``docs/protocol.md`` has what travels."""
+"""A replica behind HTTP: the client of ``peersync_api``. ``docs/protocol.md`` says what travels."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class HttpReplica:
     def apply(self, caller: Caller, batch: Batch) -> Outcome:
         """See :meth:`peersync.replicas.base.Replica.apply`.
 
-        Raises with ``extra["halve"]`` where a smaller batch may help; :attr:`limit` is that much smaller then.
+        Raises with ``extra["halve"]`` where a smaller batch may help; :attr:`limit` is smaller then.
         """
         body = b"".join(wire.batch_lines(batch))
         call = Call("POST", "v1/changes/", headers=wire.caller_headers(caller), body=body, sends=LINES)

@@ -1,7 +1,7 @@
 """Connections that keep to a deadline.
 
 The timeouts of requests bound one wait for bytes: a peer that sends one byte every few seconds holds its
-caller for ever. Here every read from the socket, of headers and of the body, ends at the deadline of the answer.
+caller for ever. Here every read from the socket, of headers and of the body, ends at the deadline of it all.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def redirected(name: str, url: str, location: str) -> PeersyncError:
 
 
 def from_status(name: str, place: str, status: int, headers: Any, problem: Any) -> PeersyncError:
-    """The error for an answer that is none of 200. ``problem``: its problem document, None where it sent none."""
+    """The error for an answer that is not a 200. ``problem``: its problem document, None where it has none."""
     extra: dict[str, Any] = {"status": status}
     if status in _HALVE:
         extra["halve"] = True

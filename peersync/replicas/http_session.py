@@ -78,7 +78,7 @@ class Call:
 
 
 class TokenAuth(requests.auth.AuthBase):
-    """Sets the token on each request: an auth object, or requests would put what ``.netrc`` knows in its place."""
+    """Sets the token on each request. Without an auth object requests would take what ``.netrc`` knows."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -92,7 +92,7 @@ class TokenAuth(requests.auth.AuthBase):
 
 
 def checked_url(name: str, url: str, *, insecure: bool) -> str:
-    """The URL with its slash. ConfigurationError for what is none, InsecureUrl for plain http to elsewhere."""
+    """The URL with its slash. ConfigurationError for what is none, InsecureUrl for plain http elsewhere."""
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
