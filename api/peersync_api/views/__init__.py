@@ -1,0 +1,24 @@
+"""The calls of docs/protocol.md, one view each: they read what is asked, ask the replica, and write its answer."""
+
+from peersync_api.views.open import DocsView, HealthView, NotFoundView, SchemaView
+from peersync_api.views.reading import (
+    CheckpointView,
+    DescribeView,
+    DigestsView,
+    RowsView,
+    SnapshotView,
+)
+from peersync_api.views.changes import ChangesView
+
+__all__ = [
+    "ChangesView",
+    "CheckpointView",
+    "DescribeView",
+    "DigestsView",
+    "DocsView",
+    "HealthView",
+    "NotFoundView",
+    "RowsView",
+    "SchemaView",
+    "SnapshotView",
+]
