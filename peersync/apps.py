@@ -1,4 +1,4 @@
-"""What Django does with us at start: make the checks known, listen to saves and migrations."""
+"""What Django does with us at start: make the checks known, listen to saves and to migrations."""
 
 from django.apps import AppConfig
 
@@ -9,8 +9,9 @@ class PeersyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Asks no database; a mistake in SYNC_CONFIG is for the checks to say."""
-        from peersync import capture, checks
+        """Asks no database, and a mistake in SYNC_CONFIG stops nothing here: the checks speak of it."""
+        from peersync import capture, checks, delivery
 
         checks.connect()
         capture.connect()
+        delivery.connect()

@@ -136,7 +136,7 @@ def _read() -> tuple[Settings, Problems]:
     known = _known(raw, KEYS, NAME, wrong)
     given: dict[str, Any] = {}
     for key, value in known.items():
-        if value is None or key == "PEERS":  # None: as if it were not there; PEERS needs the aliases first
+        if value is None or key == "PEERS":  # None: as if it were not there; PEERS needs to know SLAVE first
             continue
         one = _READERS[key](values, value, quoted(NAME, key))
         if one is not None:
@@ -144,7 +144,8 @@ def _read() -> tuple[Settings, Problems]:
     if "conflict" in given and "*" not in given["conflict"]:
         given["conflict"] = ByModel({**given["conflict"], "*": "latest"})
     if "PEERS" in known:
-        given["peers"] = _peers(values, known["PEERS"])
+        slave = given.get("slave", Settings.slave)
+        given["peers"] = _peers(values, known["PEERS"], slave if slave in django_settings.DATABASES else None)
     found = Settings(**given)
     _look_for_contradictions(found, wrong)
     return found, wrong
@@ -178,7 +179,7 @@ def _known(raw: Mapping[str, Any], keys: tuple[str, ...], where: str, wrong: Pro
     return {key: raw[key] for key in keys if key in raw}
 
 
-def _peers(values: Values, raw: Any) -> dict[str, PeerSettings]:
+def _peers(values: Values, raw: Any, slave: str | None) -> dict[str, PeerSettings]:
     found: dict[str, PeerSettings] = {}
     where = quoted(NAME, "PEERS")
     for name, entry in (values.mapping(raw, where) or {}).items() if raw is not None else ():
@@ -186,7 +187,7 @@ def _peers(values: Values, raw: Any) -> dict[str, PeerSettings]:
         said = values.mapping(entry, here)
         if said is not None:
             known = _known(said, PEER_KEYS, here, values.problems)
-            found[name] = read_peer(name, known, here, values, alias=name in django_settings.DATABASES)
+            found[name] = read_peer(name, known, here, values, alias=name == slave)
     return found
 
 

@@ -49,7 +49,7 @@ class PeerSettings:
 
 
 def read_peer(name: str, raw: Mapping[str, Any], where: str, values: Values, *, alias: bool) -> PeerSettings:
-    """``alias``: this entry is about a database alias, which can be reached without a URL."""
+    """``alias``: this entry is about the slave alias, which can be reached without a URL."""
     if not _NAME.fullmatch(name):
         hint = "Use letters, digits, and . _ @ - (100 at most)."
         values.problems.note("value", f'{where} is no name for a peer: "{name}".', hint, where)
