@@ -14,11 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, transaction
-from django.db.utils import OperationalError
+from django.db.utils import OperationalError, ProgrammingError
 
 from peersync.capture import postgres, sqlite
 from peersync.capture.plans import Made, Plan, Standing, models_on, plan, tables_exist
 from peersync.conf import settings
+from peersync.errors import PeersyncError
 from peersync.models import InstalledTrigger, MissedCapture
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def install(alias: str, labels: Iterable[str] | None = None) -> list[str]:
     """Make what is missing or other than it should be; returns the labels of those made.
 
     Without ``labels``: all, and models that are synchronised no more lose theirs. A model that had triggers and lost
-    them is noted as :class:`MissedCapture`. A table that stays busy is left, and :func:`check` goes on naming it.
+    them is noted as :class:`MissedCapture`. Raises PeersyncError where the role has no right to make them. A table that stays busy is left, and :func:`check` goes on naming it.
     """
     connection = connections[alias]
     if not supported(connection) or not tables_exist(connection):
@@ -195,6 +196,13 @@ def _patiently(connection: Any, write: Callable[[], None], what: str) -> bool:
         try:
             with transaction.atomic(using=connection.alias), _lock_timeout(connection):
                 write()
+        except ProgrammingError as error:
+            if _sqlstate(error) != "42501":
+                raise
+            raise PeersyncError(
+                f"The database role of {connection.alias!r} may not make triggers ({what}).",
+                hint="Run as the role that owns the tables: manage.py sync_peer install",
+            ) from error
         except OperationalError as error:
             if not _busy(error):
                 raise
@@ -225,6 +233,10 @@ def _lock_timeout(connection: Any) -> Iterator[None]:
 
 
 def _busy(error: OperationalError) -> bool:
+    return _sqlstate(error) in _BUSY or "locked" in str(error)
+
+
+def _sqlstate(error: Exception) -> str | None:
+    """psycopg2 calls it pgcode, psycopg sqlstate; SQLite has none."""
     cause = error.__cause__
-    state = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)
-    return state in _BUSY or "locked" in str(error)
+    return getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.core.signals import setting_changed
 from django.db import connections
-from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
+from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_delete, pre_save
 
 from peersync.capture.guard import tables_off
 from peersync.capture.plans import journal_table, literal, tables_exist
@@ -21,13 +21,15 @@ from peersync.errors import ConfigurationError
 from peersync.registry import RawColumn, SyncModel, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from django.db.models import Model
 
 _UID = "peersync.capture.signals"
 _SEEN = "_peersync_seen"
 """Where an instance carries, between pre_save and post_save, what stood in its tables before."""
+
+_connected: list[tuple[ModelSignal, type[Model]]] = []
 
 Seen = dict[str, tuple[tuple[Any, ...], str | None]]
 """Label → values of the synchronised columns, and the JSON of the identity."""
@@ -45,9 +47,9 @@ def _on_setting(setting: str, **kwargs: Any) -> None:
 
 
 def _listen() -> None:
-    for sender in apps.get_models(include_auto_created=True):
-        for signal in (pre_save, post_save, pre_delete, m2m_changed):
-            signal.disconnect(sender=sender, dispatch_uid=_UID)
+    for signal, sender in _connected:
+        signal.disconnect(sender=sender, dispatch_uid=_UID)
+    _connected.clear()
     try:
         if settings().capture != "signals":
             return
@@ -58,12 +60,18 @@ def _listen() -> None:
     for sender in apps.get_models(include_auto_created=True):
         # Listeners for all models would take Django's fast deletes from models that are not ours.
         if sender._meta.auto_created and _label(sender) in known:
-            m2m_changed.connect(_on_m2m, sender=sender, dispatch_uid=_UID)
-        elif _tables(sender):
-            pre_save.connect(_on_pre_save, sender=sender, dispatch_uid=_UID)
-            post_save.connect(_on_post_save, sender=sender, dispatch_uid=_UID)
+            _hear(m2m_changed, sender, _on_m2m)
+            continue
+        if _tables(sender):
+            _hear(pre_save, sender, _on_pre_save)
+            _hear(post_save, sender, _on_post_save)
         if _tables(sender) or _throughs(sender):
-            pre_delete.connect(_on_pre_delete, sender=sender, dispatch_uid=_UID)
+            _hear(pre_delete, sender, _on_pre_delete)
+
+
+def _hear(signal: ModelSignal, sender: type[Model], receiver: Callable[..., None]) -> None:
+    signal.connect(receiver, sender=sender, dispatch_uid=_UID)
+    _connected.append((signal, sender))
 
 
 def _label(model: type[Model]) -> str:
