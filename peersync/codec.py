@@ -251,9 +251,10 @@ _POSTGRES: dict[str, Codec] = {
 
 _SQLITE: dict[str, Codec] = {
     "int": Codec("int", valid=_is_int),
-    "bool": Codec("bool", decode=_bool_out, valid=_is_bool),
+    # the unary plus hides the declared type, which the driver would parse
+    "bool": Codec("bool", read="+{}", decode=_bool_out, valid=_is_bool),
     "text": Codec("text", valid=_is_text),
-    "date": Codec("date", valid=_is_date),
+    "date": Codec("date", read="+{}", valid=_is_date),
     "time": Codec("time", read=_SQLITE_TIME, encode=_sqlite_time, valid=_is_time),
     "datetime": Codec("datetime", read=_SQLITE_DATETIME, encode=_sqlite_datetime, valid=_is_datetime),
     "duration": Codec("duration", valid=_is_int),

@@ -255,6 +255,7 @@ class MissedCapture(models.Model):
     model = models.CharField(max_length=200, unique=True)
     since = models.DateTimeField(auto_now_add=True)
     reason = models.CharField(max_length=200)
+    seq = models.BigIntegerField(default=0, help_text="A comparison from this place on makes it good.")
 
     class Meta:
         verbose_name_plural = "missed captures"

@@ -81,11 +81,21 @@ class Progress:
     cursor: Point | None = None
     head: Point | None = None
     after: str | None = None
+    last: Key | None = None
+    """The last key of an unfinished first contact."""
     past: Key | None = None
-    owed: bool = False
+    """Untracked rows up to this key count as taken: an earlier first contact, overtaken by pruning, had come so far."""
+    owed: str | None = None
+    """The certain deletions of a full comparison are due, from this local key on."""
     baseline: bool = False
-    compare: bool = False
-    """A full comparison is due (schema or settings changed, a trigger was missing)."""
+    conflicts: int = 0
+    """Found so far by an unfinished first contact."""
+    seen: int = 0
+    """Rows that an unfinished first contact has shown so far."""
+    compared: int = 0
+    """The place in the feed from which the last completed snapshot was read."""
+    fingerprint: str = ""
+    """What the source synchronised of the model at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,11 @@ class Description:
     place: str = ""
     """Cluster and database, hashed: two aliases of one database say the same."""
     read_only: bool = False
-    name: str = ""
+    told: int = -1
+    """How far this replica has read past in the asker's feed, less what waits; -1: not at all."""
+    missed: Mapping[str, int] = field(default_factory=dict)
+    """Models whose changes were not captured for a time: compare, unless that was done from this place on."""
+    warnings: tuple[str, ...] = ()
 
     def model(self, label: str) -> ModelInfo | None:
         return next((m for m in self.models if m.label == label), None)

@@ -6,7 +6,8 @@ id stands for the untracked base of that install: "this row as it stood before i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 Version = Mapping[str, int]
 
@@ -31,3 +32,55 @@ def join(v: Version, w: Version) -> dict[str, int]:
         if joined.get(node, -1) < place:
             joined[node] = place
     return joined
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of one row that ever changed (``merging``: section 1). ``pk``: the local primary key as text."""
+
+    model: str
+    pk: str
+    own: int | None = None
+    changed: bool = False
+    others: dict[str, int] = field(default_factory=dict)
+    stamp: int = 0
+    author: str = ""
+    sender: str = ""
+    seq: int | None = None
+    deleted: bool = False
+    pre: bool = False
+    gone: bool = False
+    key: str | None = None
+    earlier: str | None = None
+    fields: str | None = None
+    stored: bool = False
+    """Whether it stands in the table already."""
+
+    def stored_version(self, node: str) -> dict[str, int]:
+        """What is stored: own entry and others, without claims."""
+        version = dict(self.others)
+        if self.own is not None:
+            version[node] = max(self.own, version.get(node, -1))
+        if self.changed:
+            version[node] = UNNUMBERED
+        return version
+
+    def touch(self, node: str, stamp: int) -> None:
+        """A local event: not numbered yet, by this node."""
+        self.stamp = max(self.stamp + 1, stamp)
+        self.author, self.sender = node, ""
+        self.changed, self.seq, self.gone = True, None, False
+
+
+def version_of(state: State | None, node: str, install: str, baselines: Iterable[str]) -> dict[str, int]:
+    """The version of a row that stands here: untracked and ``pre`` rows claim the baselines of their model."""
+    if state is None:
+        version = dict.fromkeys(baselines, 0)
+        version[install] = 0
+        return version
+    version = state.stored_version(node)
+    if state.pre:
+        version.setdefault(install, 0)
+        for other in baselines:
+            version.setdefault(other, 0)
+    return version

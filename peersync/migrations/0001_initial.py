@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ('model', models.CharField(max_length=200, unique=True)),
                 ('since', models.DateTimeField(auto_now_add=True)),
                 ('reason', models.CharField(max_length=200)),
+                ('seq', models.BigIntegerField(default=0, help_text='A comparison from this place on makes it good.')),
             ],
             options={
                 'verbose_name_plural': 'missed captures',

@@ -1,0 +1,229 @@
+"""One batch: is it for me, does it start where I stand, can it be true; then take it in and move the checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import Signal
+
+from peersync import clock, progress, prune
+from peersync.apply import waiting
+from peersync.apply.bulk import take_bulk
+from peersync.apply.finish import finish
+from peersync.apply.proof import candidates, delete_certain
+from peersync.apply.records import write_records
+from peersync.apply.session import Session, check_fields, decide_all, load, own_role
+from peersync.apply.settle import count, take
+from peersync.conf import settings
+from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WrongTarget
+from peersync.histories import check_points
+from peersync.records import Batch, Caller, Figures, Key, Outcome, Row
+from peersync.transactions import NodeRow, writing
+from peersync.views import View
+
+rows_applied = Signal()
+"""Sent after the commit, with ``using``, ``peer`` (its name here) and ``rows``: {label: [local primary keys as text]}.
+
+A run that the database took in as a whole has an empty list."""
+conflict_found = Signal()
+"""Sent after the commit, with ``using``, ``peer`` and ``conflicts``: what the records hold."""
+
+
+def apply_batch(view: View, caller: Caller, batch: Batch) -> Outcome:
+    """Take the batch in, in one transaction with the checkpoint.
+
+    Raises WrongTarget, UnknownPoint, StaleBatch, ForgedVersion, UnknownModel, UnknownField, WireError,
+    TooManyConflicts: nothing was written then.
+    """
+    dry = bool(batch.options.get("dry_run"))
+    with writing(view.alias) as node:
+        session = _session(node, view, caller, batch, dry=dry)
+        outcome = _dry(session) if dry else _apply(session)
+        if dry:
+            transaction.set_rollback(True, using=view.alias)
+    if not dry:
+        _send(session)
+    return outcome
+
+
+def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bool) -> Session:
+    if batch.target != node.node:
+        raise WrongTarget("The batch was made for another node, or before this one took a new id.")
+    if caller.node and caller.node != batch.source:
+        raise WrongTarget("The batch comes in another node's name.")
+    if batch.source == node.node:
+        raise WrongTarget("Source and target have the same node id.", hint="Run: manage.py sync_peer renew")
+    check_points(node, batch.points)
+    checkpoint = progress.load(node, batch.source)
+    if not dry and not checkpoint.stands_at(batch):
+        raise StaleBatch(hint="The next sync goes on from there.")
+    if batch.kind == "snapshot":
+        checkpoint.restart(batch)
+    role = own_role(view.alias, view.peer)
+    session = Session(
+        node, view, batch, checkpoint, None if role is None else role == "master", role=role
+    )
+    check_fields(session)
+    _check_versions(node, batch)
+    session.alone = _alone(node, batch)
+    if node.pruned_seq:
+        session.consumed = _consumed(node)
+    checkpoint.install = batch.source_install
+    checkpoint.see(batch.head)
+    progress.save(node, checkpoint)
+    return session
+
+
+def _check_versions(node: NodeRow, batch: Batch) -> None:
+    """An entry of mine above my last place, or of the sender above the head that he names, cannot be."""
+    for row in batch.rows:
+        if row.kind in ("busy", "none"):
+            continue
+        if row.version.get(node.node, -1) > node.last_seq:
+            raise ForgedVersion(
+                f"A row of {row.model} has seen a change of this node that never happened here: this database was"
+                " restored and nobody noticed, or the peer is wrong.",
+                hint="After a restore run: manage.py sync_peer renew",
+            )
+        if row.version.get(batch.source, -1) > batch.head.seq:
+            raise ForgedVersion(f"A row of {row.model} is newer than the peer's own feed.")
+
+
+def _alone(node: NodeRow, batch: Batch) -> bool:
+    if set(node.readers) - {batch.source}:
+        return False
+    with node.connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM peersync_checkpoint WHERE source <> %s LIMIT 1", [batch.source])
+        return cursor.fetchone() is None
+
+
+def _consumed(node: NodeRow) -> dict[str, int]:
+    """How far each source's feed was consumed here, at least."""
+    with node.connection.cursor() as cursor:
+        cursor.execute("SELECT source FROM peersync_checkpoint")
+        sources = [source for (source,) in cursor.fetchall()]
+    found = {}
+    for source in sources:
+        checkpoint = progress.load(node, source)
+        cursors = [p.cursor.seq for p in checkpoint.progress.values() if p.cursor is not None]
+        if cursors:
+            found[source] = min(cursors)
+    return found
+
+
+def _dry(session: Session) -> Outcome:
+    """What would be done: decided, counted, and rolled back."""
+    rows = list(session.batch.rows)
+    if session.batch.bulk is not None:
+        rows = list(take_bulk(session) or [])
+    pendings = [session.pend(row) for row in rows if row.kind == "row"]
+    load(session, pendings)
+    decide_all(session, pendings, frozenset())
+    for pending in pendings:
+        if pending.decision is not None and not pending.local.hidden:
+            count(session, pending, pending.decision)
+            session.count(pending.row.model).conflicts += pending.decision.kind in ("conflict", "tie")
+    return Outcome(session.figures)
+
+
+def _apply(session: Session) -> Outcome:
+    batch = session.batch
+    wanted: dict[str, tuple[Key, ...]] = {}
+    if batch.kind in ("snapshot", "feed"):
+        _take_rows(session)
+        session.checkpoint.advance(batch)
+        if batch.kind == "snapshot":
+            _after_snapshot(session)
+        elif batch.done:
+            wanted = waiting.wanted(session)
+    elif batch.kind == "rows":
+        wanted = _answers(session)
+    else:
+        waiting.list_all(session)
+        prune.prune(session.node)
+    if batch.kind == "end":
+        for label, number in waiting.counts(session).items():
+            session.count(label).quarantined = number
+    write_records(session.connection, session.records)
+    progress.save(session.node, session.checkpoint)
+    return Outcome(session.figures, wanted, waiting.counts(session), _warnings(session))
+
+
+def _take_rows(session: Session) -> None:
+    rows: Iterable[Row] | None = session.batch.rows
+    if session.batch.bulk is not None:
+        rows = take_bulk(session)
+    if rows:
+        take(session, [session.pend(row) for row in rows])
+
+
+def _answers(session: Session) -> dict[str, tuple[Key, ...]]:
+    """Answers by key, for what waits or for the certain deletions of a full comparison; what to ask for next."""
+    options = session.batch.options
+    if options.get("proof") or options.get("mirror"):
+        delete_certain(session, session.batch.rows)
+        for row in session.batch.rows:
+            if row.kind == "row" and options.get("mirror"):
+                take(session, [session.pend(row)])
+        found = {label: candidates(session, label) for label in session.batch.models}
+        return {label: keys for label, keys in found.items() if keys}
+    finish(session, session.batch.rows)
+    return waiting.wanted(session)
+
+
+def _after_snapshot(session: Session) -> None:
+    batch, label = session.batch, session.batch.models[0]
+    found = session.figures.get(label, Figures()).conflicts
+    state = session.checkpoint.of(label)
+    total = state.conflicts + found
+    if total > settings().max_conflicts and not batch.options.get("accept_conflicts"):
+        raise TooManyConflicts(
+            f"The first contact of {label} met more than {settings().max_conflicts} rows that differ (MAX_CONFLICTS);"
+            " it stopped before this page, which was not written.",
+            hint="Look at them in the admin, then go on with: sync_data --accept-conflicts",
+        )
+    if not batch.done:
+        session.checkpoint.progress[label] = replace(state, conflicts=total)
+        return
+    session.count(label).kept_at_target += _kept(session, label)
+    if not batch.filtered and not session.view.filtered(label):
+        with session.connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO peersync_baseline (model, install) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [label, batch.source_install],
+            )
+
+
+def _kept(session: Session, label: str) -> int:
+    """Rows that only the target has, at the end of a snapshot."""
+    model = session.model(label)
+    with session.connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {session.connection.ops.quote_name(model.table)}")
+        standing = int(cursor.fetchone()[0])
+    waits = waiting.counts(session).get(label, 0)
+    return max(0, standing - session.checkpoint.of(label).seen + waits)
+
+
+def _warnings(session: Session) -> tuple[str, ...]:
+    bound = clock.now_ms(session.node.alias) + settings().max_clock_skew * 1000
+    ahead = sum(1 for row in session.batch.rows if row.stamp > bound)
+    if ahead:
+        session.warnings.append(f"{ahead} rows have a stamp ahead of this node's clock: they win their ties.")
+    return tuple(session.warnings)
+
+
+def _send(session: Session) -> None:
+    peer: dict[str, Any] = {"using": session.node.alias, "peer": session.view.peer}
+    if session.written:
+        rows_applied.send(sender=None, rows=session.written, **peer)
+    if session.records:
+        readable = [
+            {**r, "local": json.loads(r["local"] or "null"), "incoming": json.loads(r["incoming"] or "null")}
+            for r in session.records
+        ]
+        conflict_found.send(sender=None, conflicts=readable, **peer)
+

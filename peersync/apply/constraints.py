@@ -1,0 +1,323 @@
+"""What stands against writing a set of rows: the largest part of it that breaks no constraint when all of it is written.
+
+Parents that are missing, unique values that other rows hold, children that would be left. Looked up in sets, decided in
+memory: a row of the set may rely on what the others of the set will have done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from peersync.apply.cascade import Dependents, dependents
+from peersync.apply.session import Pending, Session
+from peersync.codec import key_text
+from peersync.records import Key
+from peersync.registry import SyncField, SyncModel
+from peersync.rows import Reader, as_key, find, key_from_json, select_in
+from peersync import states
+
+Place = tuple[str, Key]
+Values = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Block:
+    """Why a row can't be written now, and the rows that it waits for. ``inside``: all of those are in the set."""
+
+    reason: str
+    needs: list[Place] = field(default_factory=list)
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Plan:
+    """``rows``: to be written together; ``blocked``: those that wait; ``parked``: unique values that change hands."""
+
+    rows: list[Pending]
+    blocked: dict[Place, Block]
+    parked: bool = False
+    dependents: dict[Place, Dependents] = field(default_factory=dict)
+
+
+class Weigher:
+    """Facts of the database about a set of rows, and the fixed point over them."""
+
+    def __init__(self, session: Session, pendings: Sequence[Pending]) -> None:
+        self.session = session
+        self.connection = session.connection
+        self.models = session.view.registry.models
+        self.set: dict[Place, Pending] = {p.place: p for p in pendings if p.writes}
+        self.by_pk = {(p.row.model, p.local.pk): p for p in self.set.values() if p.local.pk is not None}
+        self.blocked: dict[Place, Block] = {}
+        self.parents: dict[Place, list[tuple[SyncField, Place, bool]]] = {}
+        self.holders: dict[Place, list[tuple[str, Values, str | None]]] = {}
+        self.wanted: dict[tuple[str, tuple[str, ...], Values], list[Place]] = {}
+        self.children: dict[Place, list[tuple[str, str, SyncField]]] = {}
+        self.dependents: dict[Place, Dependents] = {}
+
+    def plan(self) -> Plan:
+        grouped: dict[str, list[Pending]] = {}
+        for pending in self.set.values():
+            grouped.setdefault(pending.row.model, []).append(pending)
+        for label, pendings in grouped.items():
+            model = self.models[label]
+            written = [p for p in pendings if not p.row.deleted]
+            self._look_at_parents(model, written)
+            self._look_at_uniques(model, written)
+            self._look_at_children(model, [p for p in pendings if p.deletes])
+        self._settle()
+        parked = any(
+            holder is not None for place in self.set for _, _, holder in self.holders.get(place, ())
+        )
+        rows = list(self.set.values())
+        kept = {place: found for place, found in self.dependents.items() if place in self.set}
+        return Plan(rows, self.blocked, parked, kept)
+
+    # ------------------------------------------------------------------ facts
+
+    def _look_at_parents(self, model: SyncModel, pendings: list[Pending]) -> None:
+        for name in {f.name for f in model.foreign_keys}:
+            field = next(f for f in model.foreign_keys if f.name == name)
+            values: dict[Place, Key] = {}
+            for pending in pendings:
+                if name in pending.names:
+                    value = (pending.row.content or ())[pending.names.index(name)]
+                    if value is not None:
+                        values[pending.place] = as_key(value)
+            if not values:
+                continue
+            target = str(field.target)
+            standing = find(self.connection, target, values.values(), field.target_column)
+            if self.session.view.filtered(target):
+                hidden = self._hidden(target, field, set(standing.values()))
+                standing = {key: text for key, text in standing.items() if text not in hidden}
+            for place, key in values.items():
+                self.parents.setdefault(place, []).append((field, (target, key), key in standing))
+
+    def _hidden(self, target: str, field: SyncField, texts: set[str]) -> set[str]:
+        from peersync import views
+
+        hidden = self.session.view.hidden_targets(target, field.target_column, texts)
+        known = views.remembered(self.session.node, self.session.batch.source, target, hidden)
+        return {pk for pk in hidden if known.get(pk, views.OUT_OF_VIEW) == views.OUT_OF_VIEW}
+
+    def _look_at_uniques(self, model: SyncModel, pendings: list[Pending]) -> None:
+        by_column = {f.column: f for f in model.fields}
+        for columns in model.uniques:
+            if not all(column in by_column for column in columns):
+                continue
+            fields = [by_column[column] for column in columns]
+            values: dict[Place, Values] = {}
+            for pending in pendings:
+                found = self._values(pending, fields)
+                if found is not None:
+                    values[pending.place] = found
+            if values:
+                self._note_holders(model, columns, fields, values)
+
+    def _values(self, pending: Pending, fields: Sequence[SyncField]) -> Values | None:
+        """The texts of these fields in the incoming content; None where one is null, absent or not to be looked up."""
+        texts = []
+        for one in fields:
+            if one.name not in pending.names or pending.row.content is None:
+                return None
+            value = pending.row.content[pending.names.index(one.name)]
+            if value is None or one.raw.wire in ("float", "json") or one.raw.wire.startswith("native"):
+                return None
+            texts.append(key_text(value) if not isinstance(value, (list, tuple)) else repr(value))
+        return tuple(texts)
+
+    def _note_holders(
+        self,
+        model: SyncModel,
+        columns: tuple[str, ...],
+        fields: Sequence[SyncField],
+        values: dict[Place, Values],
+    ) -> None:
+        for place, texts in values.items():
+            self.wanted.setdefault((model.label, columns, texts), []).append(place)
+        holders = self._stored(model, fields, set(values.values()))
+        for place, texts in values.items():
+            holder = holders.get(texts)
+            if holder is not None and holder != self.set[place].local.pk:
+                self.holders.setdefault(place, []).append(("/".join(columns), texts, holder))
+
+    def _stored(
+        self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]
+    ) -> dict[Values, str]:
+        """Who holds these values: texts → local primary key."""
+        reader = Reader(self.connection, model, fields)
+        lead = next((i for i, f in enumerate(fields) if f.target is None), None)
+        quote = self.connection.ops.quote_name
+        if lead is None:
+            return self._stored_by_keys(model, fields, wanted)
+        column = f"t.{quote(fields[lead].column)}"
+        found = {}
+        for values in select_in(
+            self.connection, reader.select(), column, fields[lead].raw, {texts[lead] for texts in wanted}
+        ):
+            row = reader.row(values)
+            texts = tuple(key_text(v) if not isinstance(v, (list, tuple)) else repr(v) for v in row.content)
+            if texts in wanted:
+                found[texts] = row.pk
+        return found
+
+    def _stored_by_keys(
+        self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]
+    ) -> dict[Values, str]:
+        """The same for a constraint over foreign keys alone (a one-to-one, a pair): looked up by the first one's rows."""
+        first = fields[0]
+        keys = {as_key(value): value for value in self._first_values(model, first)}
+        local = find(self.connection, str(first.target), keys, first.target_column)
+        reader = Reader(self.connection, model, fields)
+        quote = self.connection.ops.quote_name
+        found = {}
+        for values in select_in(
+            self.connection, reader.select(), f"t.{quote(first.column)}", first.raw, set(local.values())
+        ):
+            row = reader.row(values)
+            texts = tuple(key_text(v) if not isinstance(v, (list, tuple)) else repr(v) for v in row.content)
+            if texts in wanted:
+                found[texts] = row.pk
+        return found
+
+    def _first_values(self, model: SyncModel, first: SyncField) -> Iterable[Any]:
+        for pending in self.set.values():
+            if pending.row.model == model.label and pending.row.content and first.name in pending.names:
+                value = pending.row.content[pending.names.index(first.name)]
+                if value is not None:
+                    yield _hashable(value)
+
+    def _look_at_children(self, model: SyncModel, pendings: list[Pending]) -> None:
+        if not pendings:
+            return
+        by_pk = {str(p.local.pk): p for p in pendings}
+        for child, field in self.session.view.registry.children.get(model.label, ()):
+            values = self._referenced(model, field, by_pk)
+            quote = self.connection.ops.quote_name
+            vendor = self.connection.vendor
+            column = quote(field.column)
+            text = field.raw.codec(vendor).key_sql(column, vendor)
+            pk = child.pk.codec(vendor).key_sql(quote(child.pk.name), vendor)
+            select = f"SELECT {pk}, {text} FROM {quote(child.table)}"
+            for child_pk, value in select_in(self.connection, select, column, field.raw, values):
+                pending = by_pk[values[value]]
+                self.children.setdefault(pending.place, []).append((child.label, child_pk, field))
+        for pk, found in dependents(self.session, model, list(by_pk)).items():
+            self.dependents[by_pk[pk].place] = found
+
+    def _referenced(self, model: SyncModel, field: SyncField, by_pk: dict[str, Pending]) -> dict[str, str]:
+        """What the children's column holds for these rows: text → local primary key."""
+        if field.target_column == model.pk.name:
+            return {pk: pk for pk in by_pk}
+        quote = self.connection.ops.quote_name
+        vendor = self.connection.vendor
+        raw = next(f for f in model.fields if f.column == field.target_column).raw
+        text = raw.codec(vendor).key_sql(quote(raw.name), vendor)
+        pk = model.pk.codec(vendor).key_sql(quote(model.pk.name), vendor)
+        select = f"SELECT {text}, {pk} FROM {quote(model.table)}"
+        rows = select_in(self.connection, select, quote(model.pk.name), model.pk, by_pk)
+        return {value: found for value, found in rows if value is not None}
+
+    # ------------------------------------------------------------------ the fixed point
+
+    def _settle(self) -> None:
+        """Take rows out until nothing breaks: first those that break against rows outside, then the larger key."""
+        while True:
+            outside = {place: block for place in self.set if (block := self._against_outside(place))}
+            if outside:
+                for place, block in outside.items():
+                    self._leave(place, block)
+                continue
+            rivals = [places for places in map(self._in_set, self.wanted.values()) if len(places) > 1]
+            if not rivals:
+                return
+            loser = max(max(places, key=_order) for places in rivals)
+            others = [p for places in rivals if loser in places for p in places if p != loser]
+            self._leave(loser, Block("unique", others[:1]))
+
+    def _in_set(self, places: list[Place]) -> list[Place]:
+        return [place for place in places if place in self.set]
+
+    def _leave(self, place: Place, block: Block) -> None:
+        self.blocked[place] = block
+        pending = self.set.pop(place)
+        self.by_pk.pop((pending.row.model, pending.local.pk or ""), None)
+
+    def _against_outside(self, place: Place) -> Block | None:
+        pending = self.set[place]
+        if pending.row.deleted:
+            return self._children_left(place)
+        for one, parent, stands in self.parents.get(place, ()):
+            leaving = self.set.get(parent)
+            there = stands if leaving is None else not leaving.row.deleted
+            if not there:
+                return Block("parent", [parent], f"{one.name} points to a row that is not here")
+        for columns, texts, holder in self.holders.get(place, ()):
+            if not self._lets_go(place[0], columns, texts, str(holder)):
+                needs = self._places(place[0], [str(holder)])
+                return Block("unique", needs, f"{columns} = {', '.join(texts)} is held by another row")
+        return None
+
+    def _lets_go(self, label: str, columns: str, texts: Values, holder: str) -> bool:
+        """Whether the row that holds the unique value is in the set, and will hold it no longer."""
+        pending = self.by_pk.get((label, holder))
+        if pending is None or pending.place not in self.set:
+            return False
+        wanted = self.wanted.get((label, tuple(columns.split("/")), texts), [])
+        return pending.row.deleted or pending.place not in wanted
+
+    def _children_left(self, place: Place) -> Block | None:
+        found = self.dependents.get(place)
+        if found is not None and found.refused:
+            return Block("protected", [], found.refused)
+        left: dict[str, list[str]] = {}
+        for label, pk, field in self.children.get(place, ()):
+            child = self.by_pk.get((label, pk))
+            if child is None or child.place not in self.set or not self._moves_away(child, field, place):
+                left.setdefault(label, []).append(pk)
+        if not left:
+            return None
+        needs = [need for label, pks in left.items() for need in self._places(label, pks)]
+        return Block("children", needs, "rows that point to it are still here")
+
+    @staticmethod
+    def _moves_away(child: Pending, field: SyncField, place: Place) -> bool:
+        if child.row.deleted:
+            return True
+        if field.name not in child.names or child.row.content is None:
+            return False
+        value = child.row.content[child.names.index(field.name)]
+        return value is None or (str(field.target), as_key(value)) != place
+
+    def _places(self, label: str, pks: Sequence[str]) -> list[Place]:
+        """The wire keys of rows that stand here."""
+        reader = Reader(self.connection, self.models[label])
+        return [(label, row.key) for row in reader.by_pk(list(pks)[:100]).values()]
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(_hashable(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _order(place: Place) -> tuple[str, str]:
+    from peersync.rows import key_json
+
+    key = place[1]
+    return place[0], f"{key[0]:020d}" if len(key) == 1 and isinstance(key[0], int) else key_json(key)
+
+
+def tombstoned(session: Session, place: Place) -> bool:
+    """Whether a tombstone of that key stands here."""
+    return place[1] in {
+        key_from_json(text)
+        for text in states.load_tombstones(session.connection, place[0], [_json(place[1])])
+    }
+
+
+def _json(key: Key) -> str:
+    from peersync.rows import key_json
+
+    return key_json(key)

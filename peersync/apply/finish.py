@@ -1,0 +1,75 @@
+"""The end of a transfer (``merging``: section 6): what waits is asked for, tried together, and decided where it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from peersync import states
+from peersync.apply import waiting
+from peersync.apply.constraints import Block, Place, Weigher, tombstoned
+from peersync.apply.records import record
+from peersync.apply.session import Pending, Session, decide_all, load
+from peersync.apply.settle import take
+from peersync.conflicts import deletion_lost
+from peersync.records import Row
+
+ROUNDS = 12
+
+
+def finish(session: Session, answers: Sequence[Row]) -> None:
+    """Take the answers by key in, then everything that waits, until nothing moves."""
+    got = {(row.model, row.key): row for row in answers if row.kind != "busy"}
+    take(session, [session.pend(row) for row in answers if row.kind in ("row", "exit")])
+    for _ in range(ROUNDS):
+        pendings = _one_per_key(waiting.waiting(session))
+        if not pendings:
+            return
+        left = take(session, pendings)
+        if len(left) < len(pendings):
+            continue
+        if not _decide(session, left, got):
+            return
+
+
+def _one_per_key(pendings: Sequence[Pending]) -> list[Pending]:
+    """The oldest of the rows that wait under one key; the others have their turn in the next round."""
+    found: dict[Place, Pending] = {}
+    for pending in sorted(pendings, key=lambda p: (p.row.stamp, p.row.author)):
+        found.setdefault(pending.place, pending)
+    return list(found.values())
+
+
+def _decide(session: Session, left: Sequence[Pending], got: dict[Place, Row]) -> bool:
+    """Asked, and it still can't be written: a parent that was deleted here comes back, or else a deletion loses."""
+    load(session, left)
+    decide_all(session, left, frozenset())
+    held = waiting.held(session)
+    for pending in left:
+        if pending.source != session.batch.source or pending.local.busy:
+            continue
+        block = Weigher(session, [pending]).plan().blocked.get(pending.place)
+        if block is None:
+            continue
+        if block.reason == "parent" and _bring_back(session, block, got):
+            return True
+        if block.reason == "children" and any(need in got and need not in held for need in block.needs):
+            _lose(session, pending)
+            return True
+    return False
+
+
+def _bring_back(session: Session, block: Block, got: dict[Place, Row]) -> bool:
+    parent = got.get(block.needs[0])
+    if parent is None or parent.deleted or parent.kind != "row" or not tombstoned(session, block.needs[0]):
+        return False
+    return not take(session, [session.pend(parent)], frozenset([block.needs[0]]))
+
+
+def _lose(session: Session, pending: Pending) -> None:
+    """The deletion loses against children that its deleter had not seen; the row travels back."""
+    decision = deletion_lost(pending.row, pending.local, session.facts(pending))
+    record(session, pending, decision.record, decision.winner)
+    if decision.state is not None:
+        decision.state.pk = pending.local.pk or decision.state.pk
+        states.save(session.connection, [decision.state])
+    waiting.leave(session, [pending])

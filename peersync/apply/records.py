@@ -1,0 +1,100 @@
+"""Records of rows that lost although the winner had not seen them (P3): whole, as readable JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from peersync.apply.session import Pending, Session
+from peersync.conflicts import version_here
+from peersync.records import Row
+from peersync.registry import SyncModel
+from peersync.rows import key_json
+from peersync.versions import UNNUMBERED, Version
+
+COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror")
+"""Kinds that count as a conflict found; the others record what was lost with a deletion or a replaced row."""
+
+
+def whole(model: SyncModel, pending: Pending) -> dict[str, Any] | None:
+    """Every synchronised field of the row that stands here."""
+    if pending.local.whole is None:
+        return None
+    return dict(zip(model.names, pending.local.whole, strict=True))
+
+
+def incoming(pending: Pending) -> dict[str, Any] | None:
+    if pending.row.content is None:
+        return None
+    return dict(zip(pending.names, pending.row.content, strict=True))
+
+
+def record(
+    session: Session, pending: Pending, kind: str, winner: str, cascade: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Note it; it is written with the rest of the session."""
+    model = session.model(pending.row.model)
+    here = version_here(pending.local, session.facts(pending))
+    session.records.append(
+        {
+            "model": pending.row.model,
+            "key": key_json(pending.row.key),
+            "pk_text": pending.local.pk or "",
+            "kind": kind,
+            "policy": model.policy if kind == "conflict" else "",
+            "winner": winner,
+            "source": pending.source,
+            "local": _json(whole(model, pending)),
+            "incoming": _json(incoming(pending)),
+            "local_version": _version(here),
+            "incoming_version": _version(pending.row.version),
+            "cascade": json.dumps(list(cascade), cls=DjangoJSONEncoder),
+        }
+    )
+    if kind in COUNTED:
+        session.count(pending.row.model).conflicts += 1
+
+
+def record_replaced(session: Session, row: Row, names: Sequence[str], source: str, kind: str) -> None:
+    """A row that waited here and is dropped for one that had not seen it."""
+    session.records.append(
+        {
+            "model": row.model,
+            "key": key_json(row.key),
+            "pk_text": "",
+            "kind": kind,
+            "policy": "",
+            "winner": "incoming",
+            "source": source,
+            "local": None,
+            "incoming": _json(dict(zip(names, row.content, strict=True)) if row.content is not None else None),
+            "local_version": "{}",
+            "incoming_version": _version(row.version),
+            "cascade": "[]",
+        }
+    )
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _version(version: Version) -> str:
+    return json.dumps({node: place for node, place in version.items() if place != UNNUMBERED})
+
+
+def write_records(connection: Any, records: Iterable[dict[str, Any]]) -> None:
+    rows = list(records)
+    if not rows:
+        return
+    names = list(rows[0])
+    marks = ", ".join(["%s"] * len(names))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f'INSERT INTO peersync_conflict ({", ".join(f"{chr(34)}{n}{chr(34)}" for n in names)}, "open", "at")'
+            f" VALUES ({marks}, {'false' if connection.vendor == 'postgresql' else '0'}, CURRENT_TIMESTAMP)",
+            [[row[name] for name in names] for row in rows],
+        )

@@ -1,0 +1,337 @@
+"""Taking a set of rows in: decide, weigh, write what can be written, and let the rest wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from django.db import DatabaseError, transaction
+
+from peersync import capture, states, views
+from peersync.apply import waiting
+from peersync.apply.cascade import carry_out
+from peersync.apply.constraints import Block, Place, Plan, Weigher
+from peersync.apply.records import record
+from peersync.apply.session import Pending, Session, decide_all, load
+from peersync.apply.write import Writer, forward_sequence
+from peersync.conflicts import Decision, to_cover, unclaimed
+from peersync.registry import SyncModel
+from peersync.rows import key_json
+from peersync.versions import State, covers
+
+
+class Poison(Exception):
+    """Rows that the database refused: the set is written again without them."""
+
+    def __init__(self, rows: dict[Place, Block]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+def take(
+    session: Session, pendings: Sequence[Pending], forced: frozenset[Place] = frozenset()
+) -> list[Pending]:
+    """Take the rows in, all that can be; returns those that wait. One row of a key at a time."""
+    load(session, pendings)
+    decide_all(session, pendings, forced)
+    waits: dict[Place, tuple[Pending, Block]] = {}
+    active = [p for p in pendings if not _set_aside(session, p, waits)]
+    blocked = _write_all(session, active)
+    taken = [p for p in active if p.place not in blocked]
+    for pending in active:
+        block = blocked.get(pending.place)
+        if block is not None and pending.row.kind == "exit":
+            session.count(pending.row.model).kept_at_target += 1
+        elif block is not None:
+            waits[pending.place] = (pending, block)
+    waiting.leave(session, [p for p in taken if p.row.kind == "row"])
+    waiting.keep(session, waits)
+    _unclaim(session, [p for p, _ in waits.values()])
+    return [p for p, _ in waits.values()]
+
+
+def write_decided(session: Session, pendings: Sequence[Pending]) -> list[Pending]:
+    """Carry out what is decided already, as far as it can be; returns what was."""
+    blocked = _write_all(session, pendings)
+    return [p for p in pendings if p.place not in blocked]
+
+
+def _write_all(session: Session, active: Sequence[Pending]) -> dict[Place, Block]:
+    """Write all that breaks nothing, with states, records and figures; what is left, and why."""
+    refused: dict[Place, Block] = {}
+    while True:
+        plan = Weigher(session, [p for p in active if p.place not in refused]).plan()
+        try:
+            with transaction.atomic(using=session.node.alias):
+                _write(session, plan)
+            break
+        except Poison as poison:
+            refused |= poison.rows
+    blocked = plan.blocked | refused
+    _finish(session, [p for p in active if p.place not in blocked], plan)
+    return blocked
+
+
+def _set_aside(session: Session, pending: Pending, waits: dict[Place, tuple[Pending, Block]]) -> bool:
+    """Rows that are not decided by their versions: busy here or there, gone from the view, or none of the peer's business."""
+    row, local = pending.row, pending.local
+    if local.hidden:
+        figures = session.count(row.model)
+        if row.deleted:
+            figures.unchanged += 1
+        else:
+            figures.created += 1
+            _keep_quietly(session, pending)
+        return True
+    if row.kind == "busy":
+        if session.batch.kind == "snapshot":
+            _unclaim(session, [pending])
+        return True
+    if row.kind == "exit":
+        pending.decision = _exit(session, pending)
+        return pending.decision is None
+    if local.busy and row.kind == "row":
+        waits[pending.place] = (pending, Block("busy", [], "a writer holds the row"))
+        return True
+    return row.kind == "none"
+
+
+def _keep_quietly(session: Session, pending: Pending) -> None:
+    """The peer hears nothing of it, but the owner of this node does."""
+    block = Block("not_open", [], "the peer sent a row that it was never shown and that stands here")
+    waiting.keep(session, {pending.place: (pending, block)})
+
+
+def _exit(session: Session, pending: Pending) -> Decision | None:
+    """The row left the source's filter for this node: it goes here too, unless it was changed here meanwhile."""
+    row, local = pending.row, pending.local
+    facts = session.facts(pending)
+    if local.content is None or local.busy or not covers(row.version, to_cover(row, local, facts)):
+        return None
+    state = replace(local.state) if local.state else State(row.model, local.pk or "", pre=True)
+    state.others = {n: place for n, place in row.version.items() if n != facts.node}
+    state.stamp, state.author, state.sender, state.seq, state.gone = row.stamp, row.author, pending.source, None, True
+    return Decision("newer", state, write=True)
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def _write(session: Session, plan: Plan) -> None:
+    """Parents first, then deletions children first; raises Poison with the rows that the database refused."""
+    order = list(session.view.registry.models.values())
+    by_model: dict[str, list[Pending]] = {}
+    for pending in plan.rows:
+        by_model.setdefault(pending.row.model, []).append(pending)
+    present = [model for model in order if model.label in by_model]
+    for model in present:
+        rows = by_model[model.label]
+        writer = Writer(session, model)
+        with capture.off(session.connection, [model.table]):
+            if plan.parked:
+                _guarded(session, [p for p in rows if p.local.content is not None], lambda ps, w=writer: w.park([str(p.local.pk) for p in ps]))
+    for model in present:
+        _write_model(session, model, by_model[model.label])
+    for model in reversed(present):
+        _delete(session, model, [p for p in by_model[model.label] if p.deletes], plan)
+    _check_deferred(session, plan)
+
+
+def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> None:
+    writer = Writer(session, model)
+
+    def insert(pendings: Sequence[Pending]) -> None:
+        got = writer.insert(pendings)
+        for pending in pendings:
+            pending.local.pk = got.get(pending.row.key, pending.local.pk)
+
+    with capture.off(session.connection, [model.table]):
+        born = [p for p in rows if p.inserts]
+        for group in _by_fields(born):
+            for level in _levels(model, group):
+                _guarded(session, level, insert)
+        changed = [p for p in rows if p.writes and not p.row.deleted and not p.inserts]
+        for group in _by_fields(changed):
+            _guarded(session, group, writer.update)
+    keys = [int(p.local.pk) for p in born if p.local.pk and model.pk.wire == "int"]
+    warning = forward_sequence(writer, max(keys, default=0))
+    if warning and warning not in session.warnings:
+        session.warnings.append(warning)
+
+
+def _by_fields(rows: Sequence[Pending]) -> list[list[Pending]]:
+    groups: dict[tuple[str, ...], list[Pending]] = {}
+    for pending in rows:
+        groups.setdefault(pending.names, []).append(pending)
+    return list(groups.values())
+
+
+def _levels(model: SyncModel, rows: list[Pending]) -> list[list[Pending]]:
+    """Rows that point to others of the same set stand behind those, where their local key is not known beforehand."""
+    own = [f.name for f in model.foreign_keys if f.target == model.label]
+    if model.plain_key or not own or not rows:
+        return [rows] if rows else []
+    levels, left = [], {p.row.key: p for p in rows}
+    while left:
+        ready = [p for p in left.values() if not any(key in left for key in _own_keys(p, own))] or list(left.values())
+        levels.append(ready)
+        for pending in ready:
+            del left[pending.row.key]
+    return levels
+
+
+def _own_keys(pending: Pending, names: Sequence[str]) -> list[tuple[object, ...]]:
+    from peersync.rows import as_key
+
+    values = [(pending.row.content or ())[pending.names.index(n)] for n in names if n in pending.names]
+    return [as_key(value) for value in values if value is not None and as_key(value) != pending.row.key]
+
+
+def _delete(session: Session, model: SyncModel, rows: list[Pending], plan: Plan) -> None:
+    if not rows:
+        return
+    writer = Writer(session, model)
+
+    def carry(pendings: Sequence[Pending]) -> None:
+        for pending in pendings:
+            carry_out(session, plan.dependents[pending.place])
+
+    def delete(pendings: Sequence[Pending]) -> None:
+        writer.delete([str(p.local.pk) for p in pendings])
+
+    _guarded(session, [p for p in rows if p.place in plan.dependents], carry)
+    with capture.off(session.connection, [model.table]):
+        _guarded(session, rows, delete)
+
+
+def _guarded(session: Session, rows: Sequence[Pending], write: Callable[[Sequence[Pending]], None]) -> None:
+    """Write the rows in one savepoint; where that fails, find those that the database refuses, by halves."""
+    if not rows:
+        return
+    culprits: dict[Place, Block] = {}
+    _halve(session, list(rows), write, culprits)
+    if culprits:
+        raise Poison(culprits)
+
+
+def _halve(
+    session: Session,
+    rows: list[Pending],
+    write: Callable[[Sequence[Pending]], None],
+    culprits: dict[Place, Block],
+) -> None:
+    try:
+        with transaction.atomic(using=session.node.alias):
+            write(rows)
+    except (DatabaseError, ValueError, OverflowError, KeyError) as error:
+        if len(rows) == 1:
+            culprits[rows[0].place] = _reason(error)
+            return
+        middle = len(rows) // 2
+        _halve(session, rows[:middle], write, culprits)
+        _halve(session, rows[middle:], write, culprits)
+
+
+def _reason(error: Exception) -> Block:
+    state = getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
+    if state in ("55P03", "40P01", "40001"):
+        return Block("busy", [], "another transaction holds what the row needs")
+    text = str(error).strip().splitlines()
+    return Block("constraint", [], text[0] if text else type(error).__name__)
+
+
+def _check_deferred(session: Session, plan: Plan) -> None:
+    """Constraints that wait for the commit are looked at now, while a row can still be left out."""
+    if session.connection.vendor != "postgresql":
+        return
+    try:
+        with transaction.atomic(using=session.node.alias), session.connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    except DatabaseError as error:
+        raise Poison({p.place: _reason(error) for p in plan.rows}) from error
+
+
+# ---------------------------------------------------------------------- afterwards
+
+
+def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
+    """States, records and figures of what was taken in."""
+    saved: list[State] = []
+    moved: dict[str, list[str]] = {}
+    for pending in taken:
+        decision = pending.decision
+        if decision is None:
+            continue
+        count(session, pending, decision)
+        cascade = plan.dependents[pending.place].records if pending.place in plan.dependents else []
+        if decision.record or cascade:
+            record(session, pending, decision.record or "cascade", decision.winner, cascade)
+        state = decision.state
+        if state is not None:
+            old = state.pk
+            _complete(pending, decision, state)
+            if old and old != state.pk and state.stored:
+                moved.setdefault(state.model, []).append(old)
+            saved.append(state)
+        if decision.write:
+            session.written.setdefault(pending.row.model, []).append(pending.local.pk or "")
+    for label, pks in moved.items():
+        states.delete(session.connection, label, pks)
+    states.save(session.connection, saved)
+    _remember(session, taken)
+
+
+def _complete(pending: Pending, decision: Decision, state: State) -> None:
+    """Where the row stands now, and what its tombstone is called."""
+    content = pending.row.content if decision.write else pending.local.content
+    key = key_json(pending.row.key)
+    state.pk = pending.local.pk or state.pk or f"~{key}"
+    if state.gone:
+        state.deleted, state.key = False, None
+        return
+    state.deleted = content is None
+    state.key = key if content is None else None
+    if pending.row.earlier and decision.write:
+        state.earlier = key_json(pending.row.earlier)
+
+
+def count(session: Session, pending: Pending, decision: Decision) -> None:
+    """Add what the decision does to the contents to the figures."""
+    figures = session.count(pending.row.model)
+    if not decision.write:
+        figures.unchanged += pending.row.content is not None or pending.local.content is not None
+    elif pending.row.deleted:
+        figures.deleted += pending.local.content is not None
+    elif pending.local.content is None:
+        figures.created += 1
+    else:
+        figures.updated += 1
+
+
+def _remember(session: Session, taken: Sequence[Pending]) -> None:
+    """What the peer sent, the peer has: rows in view, or its own where they never were."""
+    places: dict[str, dict[str, int | None]] = {}
+    view, source = session.view, session.batch.source
+    for label in {p.row.model for p in taken if view.filtered(p.row.model)}:
+        pks = [
+            p.local.pk
+            for p in taken
+            if p.row.model == label and p.source == source and p.local.pk and p.row.kind == "row" and not p.row.deleted
+        ]
+        known = views.remembered(session.node, source, label, pks)
+        visible = view.visible(label, pks)
+        places[label] = {
+            pk: views.IN_VIEW if pk in visible or known.get(pk, views.ITS_OWN) != views.ITS_OWN else views.ITS_OWN
+            for pk in pks
+        }
+    for label, found in places.items():
+        views.remember(session.node, source, label, found)
+
+
+def _unclaim(session: Session, pendings: Sequence[Pending]) -> None:
+    """Rows of a snapshot that could not be taken in: the baseline that comes must not claim that they were."""
+    if session.batch.kind != "snapshot":
+        return
+    found = [unclaimed(p.local, session.facts(p), p.row.model) for p in pendings]
+    states.save(session.connection, [state for state in found if state is not None])

@@ -1,0 +1,208 @@
+"""What can't be written now waits in the database, with the checkpoint that it came with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from peersync.apply.constraints import Block, Place
+from peersync.apply.records import record_replaced
+from peersync.apply.session import Pending, Session
+from peersync.records import Key, Row
+from peersync.rows import as_key, key_from_json, key_json
+from peersync.states import list_parameter, text_list
+from peersync.versions import covers, join
+
+ASKED_AT_MOST = 2000
+QUIET = ("not_open", "protected", "constraint", "invalid")
+"""Reasons that no answer of the source would mend."""
+
+
+def pack(pending: Pending) -> str:
+    """A waiting row as JSON, with the names of its values."""
+    row = pending.row
+    return json.dumps(
+        {
+            "names": pending.names,
+            "install": pending.source_install,
+            "key": row.key,
+            "version": dict(row.version),
+            "content": row.content,
+            "stamp": row.stamp,
+            "author": row.author,
+            "base": row.base,
+            "seq": row.seq,
+            "earlier": row.earlier,
+        },
+        ensure_ascii=False,
+    )
+
+
+def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
+    found = json.loads(text)
+    content = found["content"]
+    row = Row(
+        model,
+        as_key(found["key"]),
+        found["version"],
+        None if content is None else tuple(content),
+        found["stamp"],
+        found["author"],
+        found["base"],
+        found["seq"],
+        "row",
+        tuple(as_key(key) for key in found["earlier"]),
+    )
+    return Pending(row, source, found["install"], tuple(found["names"]), waiting)
+
+
+def waiting(session: Session) -> list[Pending]:
+    """All rows that wait here, whatever source they came from, that are still open to this session's peer or its own."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT q.id, q.model, q.row, c.source FROM peersync_quarantine q"
+            " JOIN peersync_checkpoint c ON c.id = q.checkpoint_id WHERE q.reason <> 'not_open' ORDER BY q.id"
+        )
+        rows = cursor.fetchall()
+    known = session.view.registry.models
+    return [unpack(label, row, source, number) for number, label, row, source in rows if label in known]
+
+
+def held(session: Session) -> set[Place]:
+    """The keys of rows that wait."""
+    with session.connection.cursor() as cursor:
+        cursor.execute("SELECT model, key FROM peersync_quarantine WHERE reason <> 'not_open'")
+        return {(label, key_from_json(key)) for label, key in cursor.fetchall()}
+
+
+def keep(session: Session, blocked: Mapping[Place, tuple[Pending, Block]]) -> None:
+    """Store what waits, in place of what waited under the same key from the same source."""
+    new = [(p, block) for p, block in blocked.values() if p.waiting is None]
+    _note_replaced(session, [p for p, _ in new])
+    with session.connection.cursor() as cursor:
+        for pending, block in blocked.values():
+            needs = json.dumps([[label, key] for label, key in block.needs])
+            if pending.waiting is not None:
+                cursor.execute(
+                    "UPDATE peersync_quarantine SET reason = %s, detail = %s, needs = %s, tried = tried + 1 WHERE id = %s",
+                    [block.reason, block.detail[:2000], needs, pending.waiting],
+                )
+                continue
+            cursor.execute(
+                "INSERT INTO peersync_quarantine (checkpoint_id, model, key, row, seq, reason, detail, needs, listed,"
+                " since, tried) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, CURRENT_TIMESTAMP, 0)"
+                " ON CONFLICT (checkpoint_id, model, key) DO UPDATE SET row = excluded.row, seq = excluded.seq,"
+                " reason = excluded.reason, detail = excluded.detail, needs = excluded.needs",
+                [
+                    session.checkpoint.id,
+                    pending.row.model,
+                    key_json(pending.row.key),
+                    pack(pending),
+                    pending.row.seq,
+                    block.reason,
+                    block.detail[:2000],
+                    needs,
+                    False,
+                ],
+            )
+
+
+def _note_replaced(session: Session, pendings: Iterable[Pending]) -> None:
+    """Rows that waited and are dropped now, for an answer or a later row whose version does not cover theirs."""
+    by_place = {p.place: p for p in pendings}
+    if not by_place:
+        return
+    for number, old in _standing(session, by_place).items():
+        pending = by_place[old.place]
+        facts = session.facts(pending)
+        from peersync.conflicts import version_here
+
+        seen = join(version_here(pending.local, facts), pending.row.version)
+        if not covers(seen, old.row.version):
+            record_replaced(session, old.row, old.names, old.source, "waiting row replaced")
+        old.waiting = number
+
+
+def _standing(session: Session, places: Iterable[Place]) -> dict[int, Pending]:
+    """What waits from this session's source under these keys."""
+    wanted: dict[str, list[str]] = {}
+    for label, key in places:
+        wanted.setdefault(label, []).append(key_json(key))
+    found = {}
+    with session.connection.cursor() as cursor:
+        for label, keys in wanted.items():
+            cursor.execute(
+                "SELECT id, row FROM peersync_quarantine WHERE checkpoint_id = %s AND model = %s AND "
+                + text_list(session.connection, "key"),
+                [session.checkpoint.id, label, list_parameter(session.connection, keys)],
+            )
+            for number, row in cursor.fetchall():
+                found[number] = unpack(label, row, session.batch.source, number)
+    return found
+
+
+def leave(session: Session, taken: Iterable[Pending]) -> None:
+    """What was taken in waits no longer; nor does what waited under its key from the same source."""
+    taken = list(taken)
+    gone = [p.waiting for p in taken if p.waiting is not None]
+    fresh = [p for p in taken if p.waiting is None]
+    _note_replaced(session, fresh)
+    if fresh:
+        gone += list(_standing(session, [p.place for p in fresh]))
+    if gone:
+        with session.connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
+                [list_parameter(session.connection, gone)],
+            )
+
+
+def wanted(session: Session) -> dict[str, tuple[Key, ...]]:
+    """What waits from this source, and what that waits for: to be asked for by key."""
+    asked: dict[Place, None] = {}
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT model, key, needs, reason FROM peersync_quarantine WHERE checkpoint_id = %s ORDER BY id LIMIT %s",
+            [session.checkpoint.id, ASKED_AT_MOST],
+        )
+        for label, key, needs, reason in cursor.fetchall():
+            if reason not in QUIET:
+                asked[label, key_from_json(key)] = None
+                asked.update({(other, as_key(k)): None for other, k in json.loads(needs)})
+    found: dict[str, list[Key]] = {}
+    for label, one in asked:
+        if label in session.view.registry.models:
+            found.setdefault(label, []).append(one)
+    return {label: tuple(keys) for label, keys in found.items()}
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many rows of this source wait, per model; what the peer must not know of is not counted."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT model, count(*) FROM peersync_quarantine WHERE checkpoint_id = %s AND reason <> 'not_open'"
+            " GROUP BY model",
+            [session.checkpoint.id],
+        )
+        return dict(cursor.fetchall())
+
+
+def list_all(session: Session) -> None:
+    """The transfer ended: what still waits is quarantine."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE peersync_quarantine SET listed = %s WHERE checkpoint_id = %s", [True, session.checkpoint.id]
+        )
+
+
+def lowest(connection: Any, source: str) -> int | None:
+    """The lowest place of the source's feed that waits or is in an open conflict here; None where nothing does."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT min(q.seq) FROM peersync_quarantine q JOIN peersync_checkpoint c ON c.id = q.checkpoint_id"
+            " WHERE c.source = %s",
+            [source],
+        )
+        found = cursor.fetchone()[0]
+    return None if found is None else int(found)

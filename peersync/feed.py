@@ -1,0 +1,288 @@
+"""Reading: batches of the feed, and answers by key. Numbered states and contents come from one snapshot of the database.
+
+A row of which that snapshot shows a journal entry, or a state without a place, is *busy*: a writer was faster than the
+pass. The feed leaves it out (it gets a later place), answers by key name it without content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from peersync import states, views
+from peersync.errors import CursorUnknown
+from peersync.histories import check_points, known, point_at
+from peersync.numbering import journal_of
+from peersync.records import Batch, Caller, Key, Point, Row
+from peersync.registry import SyncModel
+from peersync.rows import Reader, Stored, as_key, find_model, key_from_json, key_json
+from peersync.states import list_parameter, text_list
+from peersync.tombstones import read_earlier
+from peersync.transactions import NodeRow, reading, writing
+from peersync.versions import State, version_of
+from peersync.views import IN_VIEW, ITS_OWN, OUT_OF_VIEW, View
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch ends before its rows' text is much longer than this."""
+
+
+@contextmanager
+def opened(view: View, labels: Iterable[str]) -> Iterator[NodeRow]:
+    """A transaction to read these models for a peer: one that may write where what it is shown must be remembered.
+
+    Under the writing lock no pass runs, and contents are read before the journal is looked at: a row that was written
+    in between shows its entry.
+    """
+    if any(view.filtered(label) for label in labels):
+        with writing(view.alias) as node:
+            yield node
+    else:
+        with reading(view.alias) as node:
+            yield node
+
+
+def row_of(node: NodeRow, model: SyncModel, state: State | None, stored: Stored | None) -> Row:
+    """The row as it travels: contents, or a tombstone under the key that it had."""
+    version = version_of(state, node.node, node.install, node.baseline(model.label))
+    if stored is not None:
+        key = stored.key
+    else:
+        key = key_from_json(str(state.key)) if state is not None else ()
+    if state is None:
+        return Row(model.label, key, version, stored.content if stored else None, 0, node.install, base=True)
+    return Row(
+        model.label,
+        key,
+        version,
+        stored.content if stored else None,
+        state.stamp,
+        state.author or node.install,
+        base=state.pre,
+        seq=state.seq or 0,
+        earlier=read_earlier(state),
+    )
+
+
+def busy(model: SyncModel, key: Key) -> Row:
+    return Row(model.label, key, {}, None, kind="busy")
+
+
+class Collector:
+    """Rows of one model for one peer: contents, states, journal, and the filter's memory, each read once for all."""
+
+    def __init__(self, node: NodeRow, view: View, caller: Caller, model: SyncModel) -> None:
+        self.node, self.view, self.caller, self.model = node, view, caller, model
+
+    def collect(
+        self, found: Mapping[str, State], pks: Iterable[str], stored: dict[str, Stored] | None = None
+    ) -> dict[str, Row | None]:
+        """pk → the row as the peer gets it; None where it gets nothing. Rows without a state are untracked."""
+        pks = list(pks)
+        if stored is None:
+            stored = Reader(self.node.connection, self.model).by_pk(pks)
+        noted = journal_of(self.node, self.model.label, pks, take=False)
+        rows: dict[str, Row | None] = {}
+        filtered = self.view.filtered(self.model.label)
+        shown = self._shown(found, stored, pks) if filtered else {}
+        for pk in pks:
+            state, row = found.get(pk), stored.get(pk)
+            if filtered and shown.get(pk) is None:
+                rows[pk] = None
+            elif state is None and row is None:
+                rows[pk] = None
+            elif pk in noted or (state is not None and state.seq is None):
+                key = row.key if row else key_from_json(str(state.key)) if state and state.key else None
+                rows[pk] = busy(self.model, key) if key is not None else None
+            elif state is not None and (state.gone or row is None and state.key is None):
+                rows[pk] = None
+            else:
+                rows[pk] = row_of(self.node, self.model, state, row)
+                if shown.get(pk) == "exit":
+                    rows[pk] = replace(rows[pk], kind="exit", content=None)  # type: ignore[type-var]  # it was just set
+        self._hide_targets(rows, stored)
+        return rows
+
+    def _shown(
+        self, found: Mapping[str, State], stored: Mapping[str, Stored], pks: Sequence[str]
+    ) -> dict[str, str | None]:
+        """What the filter lets the peer have of each row: "row", "exit" or nothing; notes what it then has."""
+        memory = views.remembered(self.node, self.caller.node, self.model.label, pks)
+        visible = self.view.visible(self.model.label, [pk for pk in pks if pk in stored])
+        shown: dict[str, str | None] = {}
+        places: dict[str, int | None] = {}
+        for pk in pks:
+            state, place = found.get(pk), memory.get(pk)
+            echo = state is not None and state.sender == self.caller.node
+            if pk in visible:
+                shown[pk] = None if echo and place == IN_VIEW else "row"
+                places[pk] = IN_VIEW
+            elif place is None or pk in stored and place in (OUT_OF_VIEW, ITS_OWN):
+                shown[pk] = None
+            elif pk not in stored and echo:
+                shown[pk], places[pk] = None, None
+            else:
+                shown[pk] = "exit" if pk in stored else "row"
+                places[pk] = self.node.last_seq if place < 0 else place
+        views.remember(self.node, self.caller.node, self.model.label, places)
+        return shown
+
+    def _hide_targets(self, rows: dict[str, Row | None], stored: Mapping[str, Stored]) -> None:
+        """Nullable foreign keys to rows out of the peer's view travel as "elsewhere"."""
+        for field in self.model.foreign_keys:
+            if not field.null or not self.view.filtered(str(field.target)):
+                continue
+            index = self.model.names.index(field.name)
+            keys = {pk: as_key(row.content[index]) for pk, row in stored.items() if row.content[index] is not None}
+            target = self.view.registry.models[str(field.target)]
+            local = find_model(self.node.connection, target, keys.values())
+            seen = self.view.visible(target.label, local.values())
+            for pk, key in keys.items():
+                row = rows.get(pk)
+                if row is not None and row.content is not None and local.get(key) not in seen:
+                    content = list(row.content)
+                    content[index] = views.ELSEWHERE
+                    rows[pk] = replace(row, content=tuple(content))
+
+
+def header(
+    node: NodeRow, view: View, caller: Caller, labels: Sequence[str], points: tuple[Point, ...]
+) -> dict[str, Any]:
+    """The members that every batch has: who, for whom, which fields, and the head at this moment."""
+    with node.connection.cursor() as cursor:
+        head = point_at(cursor, node.last_seq)
+    models = view.registry.models
+    return {
+        "source": node.node,
+        "source_install": node.install,
+        "target": caller.node,
+        "models": tuple(labels),
+        "fields": {label: models[label].names for label in labels},
+        "baselines": {label: tuple(sorted(node.baseline(label))) for label in labels},
+        "head": head,
+        "points": points,
+    }
+
+
+def changes(
+    view: View,
+    caller: Caller,
+    labels: Sequence[str],
+    cursor: Point,
+    head: Point | None,
+    limit: int,
+    points: tuple[Point, ...],
+) -> Batch:
+    """The next batch of the feed after ``cursor``, up to ``head``. The caller has numbered before.
+
+    Raises CursorUnknown where the cursor is no place of this history, or tombstones behind it were pruned.
+    """
+    with opened(view, labels) as node:
+        check_points(node, caller.points)
+        with node.connection.cursor() as sql:
+            if not known(sql, [cursor])[0] or cursor.seq < node.pruned_seq:
+                raise CursorUnknown(hint="A full comparison follows by itself at the next sync.")
+        for label in labels:
+            if view.filtered(label):
+                views.settle_memory(node, caller.node, label, cursor.seq)
+        upto = min(head.seq, node.last_seq) if head else node.last_seq
+        found, last = _page(node, labels, cursor.seq, upto, limit)
+        rows, last = _contents(node, view, caller, found, last)
+        done = last is None
+        with node.connection.cursor() as sql:
+            end = point_at(sql, upto if last is None else last)
+        if end < cursor:
+            end = cursor
+        return Batch(
+            "feed",
+            start={"cursor": cursor},
+            end={"cursor": end},
+            rows=rows,
+            done=done,
+            **header(node, view, caller, labels, points),
+        )
+
+
+def _page(
+    node: NodeRow, labels: Sequence[str], after: int, upto: int, limit: int
+) -> tuple[list[State], int | None]:
+    """States in order of seq, and the last place where the page ends before ``upto``, else None."""
+    with node.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {states.SELECT} FROM peersync_rowstate s WHERE s.seq > %s AND s.seq <= %s AND "
+            + text_list(node.connection, "s.model")
+            + " ORDER BY s.seq LIMIT %s",
+            [after, upto, list_parameter(node.connection, labels), limit + 1],
+        )
+        found = [states.state_from(row) for row in cursor.fetchall()]
+    if len(found) <= limit:
+        return found, None
+    return found[:limit], found[limit - 1].seq
+
+
+def _contents(
+    node: NodeRow, view: View, caller: Caller, found: Sequence[State], last: int | None
+) -> tuple[list[Row], int | None]:
+    """The rows of these states in order of seq, cut where they grow too long; and where the page ends then."""
+    by_model: dict[str, dict[str, State]] = {}
+    for state in found:
+        if state.gone or (state.sender == caller.node and not view.filtered(state.model)):
+            continue
+        by_model.setdefault(state.model, {})[state.pk] = state
+    rows: dict[int, Row] = {}
+    for label, wanted in by_model.items():
+        model = view.registry.models[label]
+        for pk, row in Collector(node, view, caller, model).collect(wanted, wanted).items():
+            if row is not None and row.kind != "busy":
+                rows[int(wanted[pk].seq or 0)] = row
+    length, kept = 0, []
+    for seq in sorted(rows):
+        length += _length(rows[seq])
+        if length > BATCH_BYTES and kept:
+            return kept, kept[-1].seq
+        kept.append(rows[seq])
+    return kept, last
+
+
+def _length(row: Row) -> int:
+    if row.content is None:
+        return 64
+    return 64 + sum(len(value) if isinstance(value, str) else 8 for value in row.content)
+
+
+def by_key(
+    view: View, caller: Caller, label: str, keys: Sequence[Key], points: tuple[Point, ...]
+) -> Batch:
+    """The rows of these keys as they stand; "none" for what has neither row nor state, or is not the peer's to see."""
+    model = view.registry.models[label]
+    with opened(view, [label]) as node:
+        check_points(node, caller.points)
+        pks = find_model(node.connection, model, keys)
+        graves = states.load_tombstones(
+            node.connection, label, [key_json(key) for key in keys if key not in pks]
+        )
+        by_pk = {pk: key for key, pk in pks.items()} | {s.pk: key_from_json(k) for k, s in graves.items()}
+        found = states.load(node.connection, label, by_pk)
+        rows = Collector(node, view, caller, model).collect(found, by_pk)
+        held = _waiting_here(node, label, keys)
+        answers = []
+        answered = {by_pk[pk]: row for pk, row in rows.items() if pk in by_pk}
+        for key in keys:
+            row = answered.get(key)
+            if row is None and key in held:
+                row = busy(model, key)
+            answers.append(row if row is not None else Row(label, key, {}, None, kind="none"))
+        return Batch(
+            "rows", start={}, end={}, rows=answers, **header(node, view, caller, [label], points)
+        )
+
+
+def _waiting_here(node: NodeRow, label: str, keys: Sequence[Key]) -> set[Key]:
+    """Keys that wait here themselves: they have neither row nor state, but are not gone."""
+    with node.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT key FROM peersync_quarantine WHERE model = %s AND " + text_list(node.connection, "key"),
+            [label, list_parameter(node.connection, [key_json(key) for key in keys])],
+        )
+        return {key_from_json(text) for (text,) in cursor.fetchall()}

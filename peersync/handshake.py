@@ -1,0 +1,198 @@
+"""The start of a transfer: who is who, what both sides synchronise, and whether they may exchange anything at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from peersync.conf import settings
+from peersync.errors import (
+    ClockSkew,
+    Refused,
+    ProtocolDiffers,
+    ReadOnlyReplica,
+    RoleConflict,
+    SameDatabase,
+    SchemaDiffers,
+)
+from peersync.histories import common_pass
+from peersync.records import PROTOCOL, Caller, Description, ModelInfo
+from peersync.replicas.base import Replica
+
+ROUNDS = 6
+
+
+@dataclass
+class Agreement:
+    """What a handshake found: both descriptions, and the models and fields that travel, parents first."""
+
+    source: Description
+    target: Description
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    bulk: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    filtered: frozenset[str] = frozenset()
+    warnings: list[str] = field(default_factory=list)
+
+    def as_target(self) -> Caller:
+        """The target, as it calls the source."""
+        return caller_of(self.target, of=self.source)
+
+    def as_source(self) -> Caller:
+        return caller_of(self.source, of=self.target)
+
+
+def caller_of(asker: Description, of: Description | None = None) -> Caller:
+    """The asker as the other side is told of it. ``asker`` must have been described to ``of``, if that is given."""
+    return Caller(
+        node=asker.node,
+        install=asker.install,
+        points=asker.points,
+        told=asker.told,
+        retired=asker.retired,
+        clock=asker.clock,
+    )
+
+
+def shake_hands(
+    source: Replica, target: Replica, *, local: str, models: Sequence[str] | None
+) -> Iterator[Agreement | None]:
+    """Yields None after each call to a replica, and the agreement at last.
+
+    Each side shows what it has seen of the other's history; whose own history was rewound, copied or given up takes a
+    new id, and it starts over.
+    """
+    near, far = (source, target) if local == "source" else (target, source)
+    for _ in range(ROUNDS):
+        mine = near.describe(None)
+        yield None
+        theirs = far.describe(caller_of(mine))
+        yield None
+        _same_place(mine, theirs)
+        if mine.node == theirs.node:
+            _part(near, mine, theirs)
+            yield None
+            continue
+        again = near.describe(caller_of(theirs))
+        yield None
+        if again.node == mine.node and again.points == mine.points:
+            pair = (again, theirs) if local == "source" else (theirs, again)
+            agreement = Agreement(*pair)
+            _agree(agreement, models)
+            yield agreement
+            return
+    raise Refused("The two nodes could not agree on who they are.", hint="Run: manage.py sync_peer renew")
+
+
+def _same_place(mine: Description, theirs: Description) -> None:
+    if mine.protocol != PROTOCOL or theirs.protocol != PROTOCOL:
+        raise ProtocolDiffers(f"The peer speaks protocol {theirs.protocol}, this node {PROTOCOL}.")
+    if mine.place and mine.place == theirs.place:
+        raise SameDatabase(
+            "Both sides are the same database (two aliases of one, a test mirror, or a physical replica of it).",
+            hint="Name two different databases in DATABASES, or the URL of another instance.",
+        )
+    if mine.read_only or theirs.read_only:
+        raise ReadOnlyReplica("One side is a physical replica, which cannot be written and has no history of its own.")
+
+
+def _part(near: Replica, mine: Description, theirs: Description) -> None:
+    """Two copies of one database: the one that began the transfer takes a new id."""
+    renew: Callable[[Any], str] | None = getattr(near, "renew", None)
+    if renew is None:
+        raise Refused("Both sides bear the same node id: one is a copy.", hint="Run there: manage.py sync_peer renew")
+    renew(common_pass(mine.passes, theirs.passes))
+
+
+def _agree(agreement: Agreement, models: Sequence[str] | None) -> None:
+    source, target = agreement.source, agreement.target
+    agreement.warnings += [*source.warnings, *target.warnings]
+    skew = abs(source.clock - target.clock) // 1000
+    if skew > settings().max_clock_skew:
+        raise ClockSkew(
+            f"The clocks of the two nodes are {skew} seconds apart (MAX_CLOCK_SKEW is {settings().max_clock_skew}).",
+            hint="Set the clock that is wrong; no row was taken.",
+        )
+    known = {model.label for model in target.models}
+    for model in source.models:
+        if models is not None and model.label.lower() not in {m.lower() for m in models}:
+            continue
+        other = target.model(model.label)
+        if other is None:
+            agreement.warnings.append(f"{model.label} is synchronised at one side only: left out.")
+        elif _travels(model, source.role, target.role) and _travels(other, source.role, target.role):
+            agreement.names[model.label] = _fields(agreement, model, other)
+            agreement.bulk[model.label] = _bulk(model, other)
+    _roles(agreement, source, target)
+    here = {m.label for m in source.models}
+    agreement.warnings += [
+        f"{label} is synchronised at one side only: left out."
+        for label in sorted(known - here)
+        if models is None
+    ]
+    agreement.filtered = frozenset(m.label for m in source.models if m.filtered)
+
+
+def _travels(model: ModelInfo, source_role: str, target_role: str) -> bool:
+    if model.direction == "both":
+        return True
+    sender = "master" if model.direction == "master-to-slave" else "slave"
+    if not source_role and not target_role:
+        raise RoleConflict(
+            f"DIRECTION of {model.label} speaks of master and slave, but neither side says which it is.",
+            hint='Set SYNC_CONFIG["ROLE"] to "master" or "slave" on each side.',
+        )
+    return source_role == sender or not source_role and target_role != sender
+
+
+def _fields(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> tuple[str, ...]:
+    """The fields that both sides synchronise, in the source's order; raises SchemaDiffers."""
+    if model.identity != other.identity:
+        raise SchemaDiffers(
+            f"{model.label} is named by {_name(model.identity)} at one side and by {_name(other.identity)} at the other.",
+            hint='Set SYNC_CONFIG["IDENTITY"] alike on both sides.',
+        )
+    if model.policy != other.policy:
+        raise RoleConflict(
+            f"CONFLICT of {model.label} is {model.policy!r} at one side and {other.policy!r} at the other.",
+            hint='Set SYNC_CONFIG["CONFLICT"] alike on both sides.',
+        )
+    common = []
+    for name, wire in model.fields.items():
+        theirs = other.fields.get(name)
+        if theirs is not None and theirs != wire:
+            raise SchemaDiffers(
+                f"The field {model.label}.{name} is {wire} at the source and {theirs} at the target.",
+                hint="Migrate both sides to one release, or EXCLUDE the field.",
+            )
+        if theirs is not None:
+            common.append(name)
+    alone = sorted(set(model.fields) ^ set(other.fields))
+    if alone:
+        agreement.warnings.append(f"{model.label}: {', '.join(alone)} travel at one side only: left out.")
+    return tuple(common)
+
+
+def _name(identity: Sequence[str]) -> str:
+    return ", ".join(identity) or "its primary key"
+
+
+def _bulk(model: ModelInfo, other: ModelInfo) -> tuple[str, ...]:
+    if list(model.fields.items()) != list(other.fields.items()) or model.filtered or other.filtered:
+        return ()
+    return tuple(encoding for encoding in model.bulk if encoding in other.bulk)
+
+
+def _roles(agreement: Agreement, source: Description, target: Description) -> None:
+    """Where a policy speaks of master and slave, exactly one side must be each."""
+    needy = [
+        m.label
+        for m in source.models
+        if m.label in agreement.names and (m.policy in ("master", "slave") or m.direction != "both")
+    ]
+    if needy and {source.role, target.role} != {"master", "slave"}:
+        raise RoleConflict(
+            f"{needy[0]} needs one master and one slave, but the sides say"
+            f" {source.role or 'nothing'} (source) and {target.role or 'nothing'} (target).",
+            hint='Set SYNC_CONFIG["ROLE"] to "master" on one side and to "slave" on the other.',
+        )

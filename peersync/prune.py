@@ -1,0 +1,59 @@
+"""Pruning: tombstones that every known peer has read past, or that are older than KEEP_TOMBSTONES (``merging``: section 7)."""
+
+from __future__ import annotations
+
+from peersync import clock
+from peersync.conf import settings
+from peersync.transactions import NodeRow
+
+DAY_MS = 86_400_000
+
+
+def prune(node: NodeRow) -> int:
+    """Forget what may be forgotten; the node keeps the highest place. Returns how many tombstones went.
+
+    One that waits or is in an open conflict here stays.
+    """
+    upto = max(_read_by_all(node), clock.now_ms(node.alias) - settings().keep_tombstones * DAY_MS)
+    return forget(node, upto)
+
+
+def forget(node: NodeRow, upto: int) -> int:
+    """Delete the tombstones up to this place, whoever has read them."""
+    where = (
+        "deleted AND seq <= %s AND NOT EXISTS (SELECT 1 FROM peersync_quarantine q"
+        " WHERE q.model = peersync_rowstate.model AND q.key = peersync_rowstate.key)"
+        " AND NOT EXISTS (SELECT 1 FROM peersync_conflict c"
+        " WHERE c.open AND c.model = peersync_rowstate.model AND c.key = peersync_rowstate.key)"
+    )
+    with node.connection.cursor() as cursor:
+        cursor.execute(f"SELECT max(seq), count(*) FROM peersync_rowstate WHERE {where}", [upto])
+        highest, count = cursor.fetchone()
+        if not count:
+            return 0
+        cursor.execute(f"DELETE FROM peersync_rowstate WHERE {where}", [upto])
+        node.pruned_seq = max(node.pruned_seq, highest)
+        cursor.execute("UPDATE peersync_node SET pruned_seq = %s WHERE id = 1", [node.pruned_seq])
+    return int(count)
+
+
+def _read_by_all(node: NodeRow) -> int:
+    """The place that every known peer has read past: configured ones, also one who never read, and all readers."""
+    conf = settings()
+    names = set(conf.peers)
+    others = {alias for alias in (conf.master, conf.slave) if alias in _aliases() and alias != node.alias}
+    if conf.slave in _aliases():
+        names |= others
+    with node.connection.cursor() as cursor:
+        cursor.execute("SELECT name, node, told FROM peersync_peer")
+        rows = cursor.fetchall()
+    told = {name: place for name, _, place in rows}
+    by_node = {other: place for _, other, place in rows if other}
+    places = [told.get(name, -1) for name in names] + [by_node.get(reader, -1) for reader in node.readers]
+    return min(places, default=-1)
+
+
+def _aliases() -> set[str]:
+    from django.db import connections
+
+    return set(connections)

@@ -1,0 +1,403 @@
+"""What is synchronised, compiled once per peer from the settings and Django's model registry.
+
+A :class:`SyncModel` describes one table: multi-table inheritance and automatic many-to-many tables are tables like any
+other here. Keys are described by :class:`SyncField` too: the key of a row is the tuple of its key fields' wire values,
+where a foreign key counts as the key of the row that it points to (a key of one part stands for itself).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+from django.db import models
+from django.db.models import Field, ForeignKey, Model
+
+from peersync import codec
+from peersync.conf import PeerSettings, Settings, settings
+from peersync.ordering import parents_first
+
+NATURAL = {
+    "contenttypes.ContentType": ("app_label", "model"),
+    "auth.Permission": ("content_type", "codename"),
+    "auth.Group": ("name",),
+}
+"""Django's own models whose automatic keys differ between installations, and what names their rows instead."""
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as the local database holds it: a foreign key's column holds the local key of its target."""
+
+    name: str
+    field: Field[Any, Any]
+
+    @cached_property
+    def wire(self) -> str:
+        return codec.wire_type(self._end.get_internal_type())
+
+    @cached_property
+    def _end(self) -> Field[Any, Any]:
+        field: Field[Any, Any] = self.field
+        while isinstance(field, ForeignKey):
+            field = field.target_field
+        return field
+
+    def codec(self, vendor: str) -> codec.Codec:
+        return _codec(self._end, self.wire, vendor)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the database numbers it."""
+        return isinstance(self.field, models.AutoField)
+
+
+@lru_cache(maxsize=4096)
+def _codec(field: Field[Any, Any], wire: str, vendor: str) -> codec.Codec:
+    db_type = ""
+    if wire == "native":
+        db_type = field.db_type(_connection(vendor)) or ""
+    return codec.codec_for(
+        wire,
+        vendor,
+        db_type=db_type,
+        places=getattr(field, "decimal_places", 0) or 0,
+        use_tz=django_settings.USE_TZ,
+        zone=django_settings.TIME_ZONE,
+    )
+
+
+def _connection(vendor: str) -> Any:
+    from django.db import connections
+
+    return next(connections[alias] for alias in connections if connections[alias].vendor == vendor)
+
+
+@dataclass(frozen=True)
+class SyncField:
+    """One column that travels. ``target``: the label of the model that a foreign key points to."""
+
+    name: str
+    raw: RawColumn
+    target: str | None = None
+    target_column: str = ""
+    """The column of the target that the foreign key holds (its primary key, unless ``to_field`` says otherwise)."""
+
+    @property
+    def column(self) -> str:
+        return self.raw.name
+
+    @property
+    def null(self) -> bool:
+        return bool(self.raw.field.null)
+
+    @property
+    def wire(self) -> str:
+        return f"key:{self.target}" if self.target else self.raw.wire
+
+
+def label_of(model: type[Model]) -> str:
+    return model._meta.label
+
+
+def sync_field(field: Field[Any, Any]) -> SyncField:
+    raw = RawColumn(field.column, field)
+    if isinstance(field, ForeignKey):
+        return SyncField(
+            field.name, raw, label_of(field.related_model._meta.concrete_model), field.target_field.column
+        )
+    return SyncField(field.name, raw)
+
+
+@dataclass(frozen=True)
+class SyncModel:
+    """One synchronised table. ``fields`` travel as content (key fields among them); ``key`` names a row."""
+
+    label: str
+    model: type[Model]
+    fields: tuple[SyncField, ...]
+    identity: tuple[str, ...]
+    """Field names; empty where the primary key is the identity."""
+    policy: str
+    direction: str
+    filter: Mapping[str, Any] | str | None
+    through: bool
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+    @cached_property
+    def pk(self) -> RawColumn:
+        field = self.model._meta.pk
+        return RawColumn(field.column, field)
+
+    @cached_property
+    def key(self) -> tuple[SyncField, ...]:
+        return key_fields(self.model, self.identity)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields)
+
+    @cached_property
+    def plain_key(self) -> bool:
+        """The key is the local primary key itself: the same number names the row on every node."""
+        return not self.identity and self.key[0].target is None
+
+    @cached_property
+    def identity_columns(self) -> tuple[RawColumn, ...]:
+        return tuple(field.raw for field in self.key) if self.identity else ()
+
+    @cached_property
+    def excluded_columns(self) -> tuple[str, ...]:
+        kept = {field.column for field in self.fields} | {self.pk.name}
+        return tuple(f.column for f in self.model._meta.local_concrete_fields if f.column not in kept)
+
+    @cached_property
+    def foreign_keys(self) -> tuple[SyncField, ...]:
+        return tuple(field for field in self.fields if field.target)
+
+    @cached_property
+    def uniques(self) -> tuple[tuple[str, ...], ...]:
+        """Columns of each unique constraint that can be looked at beforehand, the primary key left out."""
+        meta = self.model._meta
+        found = [(f.column,) for f in meta.local_concrete_fields if f.unique and not f.primary_key]
+        names = [tuple(group) for group in meta.unique_together]
+        names += [
+            tuple(c.fields)
+            for c in meta.constraints
+            if isinstance(c, models.UniqueConstraint) and c.fields and c.condition is None and not c.expressions
+        ]
+        local = {f.name: f.column for f in meta.local_concrete_fields}
+        found += [tuple(local[n] for n in group) for group in names if all(n in local for n in group)]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        return {field.name: field.wire for field in self.fields}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of what is synchronised of the model: its fields, their types, its identity and its filter."""
+        text = json.dumps(
+            [self.label, sorted(self.types.items()), list(self.identity), repr(self.filter), self.direction]
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Registry:
+    """All that is synchronised with one peer. ``models``: by label, parents first."""
+
+    def __init__(self, found: Mapping[str, SyncModel]) -> None:
+        edges = {
+            label: {f.target for f in model.foreign_keys if f.target in found and f.target != label}
+            for label, model in found.items()
+        }
+        self.models: dict[str, SyncModel] = {label: found[label] for label in parents_first(edges)}
+
+    @cached_property
+    def rank(self) -> dict[str, int]:
+        """Place of a model among the others, parents first."""
+        return {label: index for index, label in enumerate(self.models)}
+
+    @cached_property
+    def children(self) -> dict[str, list[tuple[SyncModel, SyncField]]]:
+        """For each label the synchronised foreign keys that point to it."""
+        found: dict[str, list[tuple[SyncModel, SyncField]]] = {}
+        for model in self.models.values():
+            for field in model.foreign_keys:
+                found.setdefault(str(field.target), []).append((model, field))
+        return found
+
+    @cached_property
+    def filtered(self) -> frozenset[str]:
+        """Labels whose rows may be out of the peer's view: those with a FILTER, and all that hang on them."""
+        found = {label for label, model in self.models.items() if model.filter}
+        for label, model in self.models.items():
+            if any(not f.null and f.target in found for f in model.foreign_keys):
+                found.add(label)
+        return frozenset(found)
+
+
+def key_fields(model: type[Model], identity: tuple[str, ...] | None = None) -> tuple[SyncField, ...]:
+    """The fields whose wire values name a row of ``model``, whether it is synchronised or not."""
+    names = identity_of(model) if identity is None else identity
+    meta = model._meta
+    if not names:
+        return (sync_field(meta.pk),)
+    return tuple(sync_field(meta.get_field(name)) for name in names)  # type: ignore[arg-type]  # checks.py refuses relations without a column
+
+
+def identity_of(model: type[Model]) -> tuple[str, ...]:
+    """The field names of IDENTITY for ``model``; empty for its primary key."""
+    chosen = _identity_setting(model)
+    if chosen == "pk":
+        return ()
+    if isinstance(chosen, tuple):
+        return chosen
+    if chosen == "natural":
+        return natural_fields(model) or ()
+    if model._meta.auto_created:
+        return ()
+    return NATURAL.get(label_of(model)) or _user_identity(model)
+
+
+def _identity_setting(model: type[Model]) -> str | tuple[str, ...] | None:
+    chosen = settings().identity
+    return chosen.get(label_of(model), chosen.get("*"))
+
+
+def _user_identity(model: type[Model]) -> tuple[str, ...]:
+    if label_of(model) != django_settings.AUTH_USER_MODEL:
+        return ()
+    name = getattr(model, "USERNAME_FIELD", None)
+    return (str(name),) if name else ()
+
+
+def natural_fields(model: type[Model]) -> tuple[str, ...] | None:
+    """The fields that ``natural_key`` most likely returns: the first unique set without the primary key."""
+    meta = model._meta
+    if label_of(model) in NATURAL:
+        return NATURAL[label_of(model)]
+    single = [f.name for f in meta.local_concrete_fields if f.unique and not f.primary_key and not f.null]
+    if single:
+        return (single[0],)
+    for group in meta.total_unique_constraints:
+        return tuple(group.fields)
+    return tuple(meta.unique_together[0]) if meta.unique_together else None
+
+
+def expand(patterns: Iterable[str]) -> list[type[Model]]:
+    """The models that MODELS names: "app.Model", "app.*", "*.*"; "!…" leaves out. Unknown names are left to the checks."""
+    chosen: dict[type[Model], None] = {}
+    wanted = [p for p in patterns if not p.startswith("!")]
+    refused = [p[1:] for p in patterns if p.startswith("!")]
+    for model in apps.get_models():
+        meta = model._meta
+        if meta.proxy or not meta.managed and "*" in "".join(wanted) and label_of(model) not in wanted:
+            continue
+        if any(_matches(model, p) for p in wanted) and not any(_matches(model, p) for p in refused):
+            chosen[model] = None
+    for model in list(chosen):
+        for parent in model._meta.all_parents:
+            chosen.setdefault(parent, None)
+    return list(chosen)
+
+
+HOME = ("peersync", "sessions", "admin", "migrations")
+"""Apps that a pattern never takes: their rows belong to one instance."""
+
+
+def _matches(model: type[Model], pattern: str) -> bool:
+    app, _, name = pattern.partition(".")
+    meta = model._meta
+    if app == "*":
+        return name == "*" and meta.app_label not in HOME
+    if app.lower() != meta.app_label.lower():
+        return False
+    return name == "*" or name.lower() == meta.model_name
+
+
+def _through_tables(chosen: list[type[Model]]) -> Iterable[type[Model]]:
+    listed = set(chosen)
+    for model in chosen:
+        for field in model._meta.local_many_to_many:
+            through = field.remote_field.through
+            target = field.related_model
+            if through._meta.auto_created and isinstance(target, type) and target._meta.concrete_model in listed:
+                yield through
+
+
+def _of(mapping: Mapping[str, Any], label: str, default: Any = None) -> Any:
+    for name, value in mapping.items():
+        if name.lower() == label.lower():
+            return value
+    return default
+
+
+class _Compiler:
+    """Settings of all, narrowed by what PEERS says of one peer."""
+
+    def __init__(self, conf: Settings, peer: PeerSettings | None) -> None:
+        self.conf, self.peer = conf, peer
+
+    def compile(self) -> Registry:
+        chosen = expand(self.conf.models)
+        if self.peer is not None and self.peer.models is not None:
+            allowed = set(expand(self.peer.models))
+            chosen = [model for model in chosen if model in allowed]
+        tables = [*chosen, *_through_tables(chosen)]
+        return Registry({label_of(model): self._model(model) for model in tables})
+
+    def _model(self, model: type[Model]) -> SyncModel:
+        label = label_of(model)
+        through = bool(model._meta.auto_created)
+        identity = self._through_identity(model) if through else identity_of(model)
+        return SyncModel(
+            label,
+            model,
+            tuple(self._fields(model, label, identity)),
+            identity,
+            self._setting("conflict", label, "latest"),
+            self._setting("direction", label, "both"),
+            self._filter(label),
+            through,
+        )
+
+    @staticmethod
+    def _through_identity(model: type[Model]) -> tuple[str, ...]:
+        return tuple(f.name for f in model._meta.local_concrete_fields if isinstance(f, ForeignKey))
+
+    def _fields(self, model: type[Model], label: str, identity: tuple[str, ...]) -> Iterable[SyncField]:
+        include = _of(self.conf.include, label)
+        exclude = set(_of(self.conf.exclude, label, ()))
+        if self.peer is not None:
+            exclude |= set(_of(self.peer.exclude, label, ()))
+        for field in model._meta.local_concrete_fields:
+            if field.primary_key and identity and not isinstance(field, ForeignKey):
+                continue
+            if getattr(field, "generated", False) or field.column is None:
+                continue
+            if not field.primary_key and field.name not in identity:
+                if include is not None and field.name not in include:
+                    continue
+                if field.name in exclude:
+                    continue
+            yield sync_field(field)
+
+    def _setting(self, name: str, label: str, default: str) -> str:
+        for source in (self.peer, self.conf):
+            mapping: Mapping[str, str] = getattr(source, name, None) or {}
+            value = _of(mapping, label, mapping.get("*"))
+            if value is not None:
+                return str(value)
+        return default
+
+    def _filter(self, label: str) -> Mapping[str, Any] | str | None:
+        if self.peer is not None and _of(self.peer.filter, label) is not None:
+            return _of(self.peer.filter, label)  # type: ignore[no-any-return]  # conf.py has looked at its type
+        return _of(self.conf.filter, label)  # type: ignore[no-any-return]  # conf.py has looked at its type
+
+
+@lru_cache(maxsize=256)
+def registry(peer: str = "") -> Registry:
+    """What is synchronised with the peer of that name (settings of all where PEERS does not know it)."""
+    conf = settings()
+    return _Compiler(conf, conf.peers.get(peer)).compile()
+
+
+def _forget(**kwargs: Any) -> None:
+    if kwargs.get("setting") in ("SYNC_CONFIG", "INSTALLED_APPS", "AUTH_USER_MODEL", "USE_TZ", "TIME_ZONE"):
+        registry.cache_clear()
+        _codec.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="peersync.registry")

@@ -1,0 +1,192 @@
+"""A database as a replica: the engine behind the five verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from peersync import clock, digests, feed, greeting, numbering, progress, snapshot
+from peersync.apply import apply_batch
+from peersync.apply.session import own_role
+from peersync.errors import UnknownField, UnknownModel
+from peersync.histories import newest_passes, point_at, retired_of, take_new_id
+from peersync.records import (
+    PROTOCOL,
+    Batch,
+    Caller,
+    Description,
+    Digest,
+    Key,
+    ModelInfo,
+    Outcome,
+    Point,
+    Progress,
+    Range,
+)
+from peersync.registry import SyncModel
+from peersync.transactions import NodeRow, reading, writing
+from peersync.views import View
+
+DEFAULT_LIMIT = 2000
+
+
+class DatabaseReplica:
+    """The database behind an alias, as one peer may see it.
+
+    ``peer``: the name under which this database knows whoever asks; what PEERS narrows for it holds.
+    """
+
+    def __init__(self, alias: str, *, peer: str = "") -> None:
+        self.alias, self.peer = alias, peer
+        self.name = alias
+        self.view = View(alias, peer)
+
+    def __repr__(self) -> str:
+        return f"DatabaseReplica({self.alias!r}, peer={self.peer!r})"
+
+    # ------------------------------------------------------------------ who I am
+
+    def describe(self, caller: Caller | None = None) -> Description:
+        """See :meth:`peersync.replicas.base.Replica.describe`. Without a caller: as the last known peer of that name sees me."""
+        numbering.number(self.alias)
+        warnings = greeting.look_at_capture(self.alias)
+        if caller is not None and caller.node:
+            with writing(self.alias) as node:
+                greeting.greet(node, self.peer, caller)
+            numbering.number(self.alias)
+        with reading(self.alias) as node:
+            return self._description(node, caller, warnings)
+
+    def _description(self, node: NodeRow, caller: Caller | None, warnings: tuple[str, ...]) -> Description:
+        connection = node.connection
+        with connection.cursor() as cursor:
+            head, passes = point_at(cursor, node.last_seq), newest_passes(cursor)
+        other = caller.node if caller is not None and caller.node else greeting.last_id(node, self.peer)
+        checkpoint = progress.load(node, other)
+        place, read_only = greeting.place_of(connection)
+        return Description(
+            node=node.node,
+            install=node.install,
+            protocol=PROTOCOL,
+            clock=clock.now_ms(self.alias),
+            models=tuple(self._models(connection)),
+            head=head,
+            points=tuple(checkpoint.points) if other else (),
+            retired=retired_of(node),
+            pruned=node.pruned_seq,
+            role=own_role(self.alias, self.peer) or "",
+            use_tz=django_settings.USE_TZ,
+            time_zone=django_settings.TIME_ZONE,
+            vendor=connection.vendor,
+            limits=greeting.limits(),
+            passes=passes,
+            place=place,
+            read_only=read_only,
+            told=greeting.told(node, checkpoint, list(self.view.registry.models)),
+            missed=greeting.missed(node, list(self.view.registry.models)),
+            warnings=warnings,
+        )
+
+    def _models(self, connection: Any) -> Iterable[ModelInfo]:
+        models = list(self.view.registry.models.values())
+        empty = greeting.empty_tables(connection, [m for m in models if not self.view.filtered(m.label)])
+        for model in models:
+            filtered = self.view.filtered(model.label)
+            yield ModelInfo(
+                model.label,
+                model.types,
+                model.identity,
+                model.fingerprint,
+                model.policy,
+                model.direction,
+                filtered,
+                snapshot.bulk_encoding(model, connection.vendor, filtered=filtered),
+                model.label in empty,
+            )
+
+    def renew(self, common: Point) -> str:
+        """Take a new id, the history being common up to that point. Returns the new id."""
+        with writing(self.alias) as node:
+            return take_new_id(node, common)
+
+    # ------------------------------------------------------------------ reading
+
+    def _model(self, label: str) -> SyncModel:
+        model = self.view.registry.models.get(label)
+        if model is None:
+            raise UnknownModel(f"The model {label!r} is not synchronised with this peer.")
+        return model
+
+    def _points(self, caller: Caller) -> tuple[Point, ...]:
+        with reading(self.alias) as node:
+            return tuple(progress.load(node, caller.node).points)
+
+    def snapshot(self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int) -> Batch:
+        """See :meth:`peersync.replicas.base.Replica.snapshot`."""
+        self._model(model)
+        numbering.number(self.alias)
+        if head is None and caller.node:
+            snapshot.note_reader(self.alias, caller.node)
+        return snapshot.snapshot(self.view, caller, model, head, after, limit, self._points(caller))
+
+    def changes(
+        self,
+        caller: Caller,
+        models: Sequence[str],
+        cursor: Point,
+        head: Point | None,
+        limit: int,
+        wait: float = 0,
+    ) -> Batch:
+        """See :meth:`peersync.replicas.base.Replica.changes`. ``wait``: seconds; nothing is held meanwhile."""
+        for label in models:
+            self._model(label)
+        numbering.number(self.alias)
+        if any(isinstance(self._model(label).filter, str) for label in models) and caller.node:
+            with writing(self.alias) as node:
+                self.view.refresh(node, caller.node)
+            numbering.number(self.alias)
+        batch = feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
+        if wait > 0 and head is None and not batch.rows and batch.done:
+            if greeting.wait_for_change(self.alias, batch.head.seq, wait):
+                return feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
+        return batch
+
+    def rows(self, caller: Caller, model: str, keys: Iterable[Key]) -> Batch:
+        """See :meth:`peersync.replicas.base.Replica.rows`."""
+        self._model(model)
+        numbering.number(self.alias)
+        return feed.by_key(self.view, caller, model, list(keys), self._points(caller))
+
+    def digests(
+        self,
+        caller: Caller,
+        model: str,
+        ranges: Sequence[Range],
+        parts: int,
+        fields: Sequence[str] | None = None,
+    ) -> list[Digest]:
+        """See :meth:`peersync.replicas.base.Replica.digests`. ``fields``: those to compare; all where None."""
+        known = self._model(model)
+        names = known.names if fields is None else tuple(fields)
+        unknown = [name for name in names if name not in known.names]
+        if unknown:
+            raise UnknownField(f"The field {model}.{unknown[0]} is not synchronised with this peer.")
+        return digests.digests(self.view, model, ranges, parts, names)
+
+    def checkpoint(self, caller: Caller) -> dict[str, Progress]:
+        """See :meth:`peersync.replicas.base.Replica.checkpoint`."""
+        with reading(self.alias) as node:
+            found = progress.load(node, caller.node).progress
+        return {label: place for label, place in found.items() if label in self.view.registry.models}
+
+    # ------------------------------------------------------------------ writing
+
+    def apply(self, caller: Caller, batch: Batch) -> Outcome:
+        """See :meth:`peersync.replicas.base.Replica.apply`."""
+        return apply_batch(self.view, caller, batch)
+
+
+__all__ = ["DEFAULT_LIMIT", "DatabaseReplica"]

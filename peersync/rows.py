@@ -1,0 +1,236 @@
+"""Reading rows of the project's tables as wire values, and finding rows by their wire keys: sets in, sets out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.apps import apps
+
+from peersync.codec import Convert, key_text
+from peersync.records import Key
+from peersync.registry import RawColumn, SyncField, SyncModel, key_fields
+from peersync.states import chunks, list_parameter, text_list
+
+Node = int | list["Node"]
+
+
+class Stored(NamedTuple):
+    """A row of the project as it stands in the database. ``raw``: the local values of the foreign keys' columns."""
+
+    pk: str
+    key: Key
+    content: tuple[Any, ...]
+
+
+def as_key(value: Any) -> Key:
+    """The key that a foreign key's wire value names: a key of one part stands for itself."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def key_json(key: Key) -> str:
+    """One text for one key."""
+    return json.dumps(key, separators=(",", ":"), ensure_ascii=False)
+
+
+def key_from_json(text: str) -> Key:
+    return as_key(json.loads(text))
+
+
+class Reader:
+    """The SELECT that reads rows of one model as wire values: a join for each foreign key whose target has an identity."""
+
+    def __init__(self, connection: Any, model: SyncModel, fields: Sequence[SyncField] | None = None) -> None:
+        self.connection, self.model = connection, model
+        self.quote = connection.ops.quote_name
+        self.columns: list[str] = []
+        self.joins: list[str] = []
+        self._decoders: list[tuple[int, Convert]] = []
+        pk = model.pk
+        self.pk_column = f"t.{self.quote(pk.name)}"
+        self.pk_sql = pk.codec(connection.vendor).key_sql(self.pk_column, connection.vendor)
+        self.columns.append(self.pk_sql)
+        self._content = [self._node(field, "t") for field in (model.fields if fields is None else fields)]
+        names = model.names
+        self._key = [
+            self._content[names.index(f.name)] if fields is None and f.name in names else self._node(f, "t")
+            for f in model.key
+        ]
+        count = len(self._content)
+        self._flat = self._content == list(range(1, count + 1))
+        self._count = count
+
+    def _leaf(self, alias: str, raw: RawColumn) -> int:
+        codec = raw.codec(self.connection.vendor)
+        self.columns.append(codec.read_sql(f"{alias}.{self.quote(raw.name)}"))
+        index = len(self.columns) - 1
+        if codec.decode is not None:
+            self._decoders.append((index, codec.decode))
+        return index
+
+    def _node(self, field: SyncField, alias: str) -> Node:
+        if field.target is None:
+            return self._leaf(alias, field.raw)
+        target = apps.get_model(field.target)
+        parts = key_fields(target)
+        if len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column:
+            return self._leaf(alias, field.raw)
+        joined = f"j{len(self.joins)}"
+        self.joins.append(
+            f"LEFT JOIN {self.quote(target._meta.db_table)} {joined}"
+            f" ON {joined}.{self.quote(field.target_column)} = {alias}.{self.quote(field.column)}"
+        )
+        nodes = [self._node(part, joined) for part in parts]
+        return nodes[0] if len(nodes) == 1 else nodes
+
+    def key_leaves(self) -> list[int]:
+        """The places in :attr:`columns` that make up the key, in order."""
+
+        def leaves(node: Node) -> list[int]:
+            return [node] if isinstance(node, int) else [leaf for part in node for leaf in leaves(part)]
+
+        return [leaf for node in self._key for leaf in leaves(node)]
+
+    @property
+    def table(self) -> str:
+        return self.quote(self.model.table)
+
+    def select(self, more: str = "") -> str:
+        """``SELECT … FROM … t JOIN …``; ``more``: further columns, behind ours."""
+        return f"SELECT {', '.join(self.columns)}{more} FROM {self.table} t {' '.join(self.joins)}"
+
+    def row(self, values: Sequence[Any]) -> Stored:
+        """The row from what the driver gave for :meth:`select`."""
+        if self._decoders:
+            values = list(values)
+            for index, decode in self._decoders:
+                values[index] = decode(values[index])
+        content = (
+            tuple(values[1 : self._count + 1]) if self._flat else tuple(_built(node, values) for node in self._content)
+        )
+        return Stored(values[0], tuple(_frozen(_built(node, values)) for node in self._key), content)
+
+    def by_pk(self, pks: Iterable[str]) -> dict[str, Stored]:
+        """The rows with these local primary keys, by primary key."""
+        found = {}
+        for values in select_in(self.connection, self.select(), self.pk_column, self.model.pk, pks):
+            row = self.row(values)
+            found[row.pk] = row
+        return found
+
+
+def _built(node: Node, values: Sequence[Any]) -> Any:
+    if isinstance(node, int):
+        return values[node]
+    built = [_built(part, values) for part in node]
+    return None if all(part is None for part in built) else built
+
+
+def pk_list(connection: Any, column: str, raw: RawColumn) -> str:
+    """``column IN (list)`` for a list of key texts, in a form that uses the index of the column."""
+    codec = raw.codec(connection.vendor)
+    if connection.vendor == "postgresql":
+        cast = codec.write_sql("x").replace("decode(x, 'hex')", "decode(x, 'hex')")
+        return f"{column} IN (SELECT {cast} FROM unnest(%s::text[]) AS u(x))"
+    if codec.wire == "bytes":
+        return text_list(connection, codec.read_sql(column))
+    return f"{column} IN (SELECT value FROM json_each(%s))"
+
+
+def pk_parameter(connection: Any, raw: RawColumn, pks: Iterable[str]) -> Any:
+    if connection.vendor == "postgresql":
+        return list(pks)
+    return json.dumps([local_value(connection, raw, pk) for pk in pks])
+
+
+def local_value(connection: Any, raw: RawColumn, pk: str) -> Any:
+    """The driver's parameter for a key that is given as text."""
+    codec = raw.codec(connection.vendor)
+    value: Any = int(pk) if codec.wire in ("int", "bool", "duration") else pk
+    if connection.vendor == "sqlite" and codec.wire == "bytes":
+        return pk
+    return codec.encode(value) if codec.encode else value
+
+
+def select_in(connection: Any, select: str, column: str, raw: RawColumn, pks: Iterable[str]) -> Iterator[Any]:
+    """Rows of ``select`` whose ``column`` is among the keys given as text, a few thousand keys a query."""
+    with connection.cursor() as cursor:
+        for part in chunks(list(pks)):
+            cursor.execute(
+                f"{select} WHERE {pk_list(connection, column, raw)}", [pk_parameter(connection, raw, part)]
+            )
+            yield from cursor.fetchall()
+
+
+def existing(connection: Any, model: SyncModel, pks: Iterable[str]) -> set[str]:
+    """Those of the local primary keys under which a row stands."""
+    quote = connection.ops.quote_name
+    column = quote(model.pk.name)
+    text = model.pk.codec(connection.vendor).key_sql(column, connection.vendor)
+    select = f"SELECT {text} FROM {quote(model.table)}"
+    return {row[0] for row in select_in(connection, select, column, model.pk, pks)}
+
+
+def find(connection: Any, label: str, keys: Iterable[Key], wanted: str | None = None) -> dict[Key, str]:
+    """The rows of the model (synchronised or not) that have these wire keys: key to the text of the column ``wanted``.
+
+    ``wanted``: a column of the model; its primary key where it is None.
+    """
+    model = apps.get_model(label)
+    parts = key_fields(model)
+    keys = list(dict.fromkeys(keys))
+    return _find(connection, model, parts, keys, wanted)
+
+
+def find_model(connection: Any, model: SyncModel, keys: Iterable[Key]) -> dict[Key, str]:
+    """Like :func:`find`, by the identity of a synchronised model (a through table is named by its pair)."""
+    return _find(connection, model.model, model.key, list(dict.fromkeys(keys)), None)
+
+
+def _find(
+    connection: Any, model: Any, parts: Sequence[SyncField], keys: list[Key], wanted: str | None
+) -> dict[Key, str]:
+    keys = [key for key in keys if len(key) == len(parts) and None not in key]
+    local = [_local_parts(connection, part, [key[i] for key in keys]) for i, part in enumerate(parts)]
+    texts = {
+        tuple(found[key[i]] for i, found in enumerate(local)): key
+        for key in keys
+        if all(key[i] in found for i, found in enumerate(local))
+    }
+    pk = RawColumn(model._meta.pk.column, model._meta.pk)
+    if wanted is not None and wanted != pk.name:
+        field = next(f for f in model._meta.concrete_fields if f.column == wanted)
+        pk = RawColumn(wanted, field)
+    quote = connection.ops.quote_name
+    vendor = connection.vendor
+
+    def text(raw: RawColumn) -> str:
+        return raw.codec(vendor).key_sql(quote(raw.name), vendor)
+
+    select = f"SELECT {', '.join([text(pk), *(text(p.raw) for p in parts)])} FROM {quote(model._meta.db_table)}"
+    found: dict[Key, str] = {}
+    lead = parts[0] if len(parts) == 1 else max(parts, key=lambda p: len({t[parts.index(p)] for t in texts}))
+    place = parts.index(lead)
+    for values in select_in(connection, select, quote(lead.column), lead.raw, {t[place] for t in texts}):
+        key = texts.get(tuple(values[1:]))
+        if key is not None:
+            found[key] = values[0]
+    return found
+
+
+def _local_parts(connection: Any, part: SyncField, values: list[Any]) -> dict[Any, str]:
+    """Wire value of a key's part to the text of the local column."""
+    if part.target is None:
+        return {value: key_text(value) for value in values if _valid(connection, part, value)}
+    by_key = {as_key(value): value for value in values}
+    found = find(connection, part.target, by_key, part.target_column)
+    return {by_key[key]: text for key, text in found.items()}
+
+
+def _valid(connection: Any, part: SyncField, value: Any) -> bool:
+    return part.raw.codec(connection.vendor).valid(value)

@@ -1,0 +1,268 @@
+"""Pages of a snapshot: all rows of a model in the order of their local keys, then its tombstones.
+
+Where a page holds untracked rows only, and the asker takes such a form, it goes as a :class:`~peersync.records.Bulk`
+that the database itself writes and reads.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from peersync import states
+from peersync.feed import Collector, header, opened
+from peersync.histories import check_points, known, point_at
+from peersync.errors import CursorUnknown, WireError
+from peersync.records import Batch, Bulk, Caller, Point, Row
+from peersync.registry import SyncModel
+from peersync.rows import Reader, Stored, local_value
+from peersync.transactions import NodeRow, writing
+from peersync.views import View
+
+TABLE_ROWS = "r"
+TOMBSTONES = "t"
+COPY_SETTINGS = "SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = postgres; SET LOCAL bytea_output = hex"
+
+
+def bulk_encoding(model: SyncModel, vendor: str, *, filtered: bool) -> tuple[str, ...]:
+    """The encodings of Bulk in which the model could travel: only where local values are wire values."""
+    if filtered or not model.plain_key or not all(_plain(field) for field in model.fields):
+        return ()
+    return ("pgcopy",) if vendor == "postgresql" else ("tuples",)
+
+
+def _plain(field: Any) -> bool:
+    from django.apps import apps
+
+    from peersync.registry import key_fields
+
+    if field.target is None:
+        return True
+    parts = key_fields(apps.get_model(field.target))
+    return len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column
+
+
+def note_reader(alias: str, reader: str) -> None:
+    """Remember that somebody takes snapshots from here: from now on what is applied gets row states."""
+    with writing(alias) as node:
+        if reader not in node.readers:
+            node.readers = sorted({*node.readers, reader})
+            with node.connection.cursor() as cursor:
+                cursor.execute("UPDATE peersync_node SET readers = %s WHERE id = 1", [json.dumps(node.readers)])
+
+
+def snapshot(
+    view: View,
+    caller: Caller,
+    label: str,
+    head: Point | None,
+    after: str | None,
+    limit: int,
+    points: tuple[Point, ...],
+) -> Batch:
+    """A page behind ``after``. The caller has numbered, and the reader is noted, before.
+
+    Raises CursorUnknown where ``head`` is no place of this history any more, or was pruned.
+    """
+    model = view.registry.models[label]
+    with opened(view, [label]) as node:
+        check_points(node, caller.points)
+        with node.connection.cursor() as cursor:
+            if head is None:
+                head = point_at(cursor, node.last_seq)
+            elif not known(cursor, [head])[0] or head.seq < node.pruned_seq:
+                raise CursorUnknown("The first contact was overtaken: its place in the feed is no more.")
+        page = _Page(node, view, caller, model, limit)
+        part, place = _place(after)
+        rows, bulk, end = page.tombstones(place) if part == TOMBSTONES else page.rows(place)
+        common = header(node, view, caller, [label], points)
+        return Batch(
+            "snapshot",
+            start={"head": head if after is not None else None, "after": after},
+            end={"head": head, "after": end},
+            rows=rows,
+            bulk=bulk,
+            done=end is None,
+            filtered=view.filtered(label),
+            options={"pruned": node.pruned_seq},
+            **common,
+        )
+
+
+def _place(after: str | None) -> tuple[str, str | None]:
+    if after is None:
+        return TABLE_ROWS, None
+    part, _, place = after.partition(":")
+    if part not in (TABLE_ROWS, TOMBSTONES):
+        raise WireError("'after' is not what a page of this snapshot gave.")
+    return part, place or None
+
+
+class _Page:
+    """One page: its rows or bulk, and the token of the next one (None: it was the last)."""
+
+    def __init__(self, node: NodeRow, view: View, caller: Caller, model: SyncModel, limit: int) -> None:
+        self.node, self.view, self.caller, self.model, self.limit = node, view, caller, model, limit
+        self.connection = node.connection
+        self.reader = Reader(self.connection, model)
+
+    def _bounded(self, place: str | None) -> tuple[str, list[Any]]:
+        if place is None:
+            return "", []
+        codec = self.model.pk.codec(self.connection.vendor)
+        try:
+            value = local_value(self.connection, self.model.pk, place)
+        except ValueError as error:
+            raise WireError("'after' is not what a page of this snapshot gave.") from error
+        return f" WHERE {self.reader.pk_column} > {codec.write_sql('%s')}", [value]
+
+    def rows(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
+        where, parameters = self._bounded(place)
+        if self.caller.bulk:
+            found = self._bulk(place)
+            if found is not None:
+                bulk, last = found
+                return [], bulk, f"{TABLE_ROWS}:{last}"
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"{self.reader.select()}{where} ORDER BY {self.reader.pk_column} LIMIT {self.limit}", parameters
+            )
+            stored = {row.pk: row for row in map(self.reader.row, cursor.fetchall())}
+        found_states = states.load(self.connection, self.model.label, stored)
+        collected = self._collect(found_states, stored)
+        end = f"{TABLE_ROWS}:{list(stored)[-1]}" if len(stored) == self.limit else f"{TOMBSTONES}:"
+        if end == f"{TOMBSTONES}:" and not self._any_tombstone():
+            return collected, None, None
+        return collected, None, end
+
+    def _collect(self, found: dict[str, Any], stored: dict[str, Stored]) -> list[Row]:
+        collector = Collector(self.node, self.view, self.caller, self.model)
+        rows = collector.collect(found, stored, stored)
+        return [row for row in rows.values() if row is not None]
+
+    def _any_tombstone(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM peersync_rowstate WHERE model = %s AND key IS NOT NULL LIMIT 1", [self.model.label]
+            )
+            return cursor.fetchone() is not None
+
+    def tombstones(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {states.SELECT}, s.id FROM peersync_rowstate s WHERE s.model = %s AND s.key IS NOT NULL"
+                " AND s.deleted AND s.id > %s ORDER BY s.id LIMIT %s",
+                [self.model.label, int(place or 0), self.limit],
+            )
+            found = cursor.fetchall()
+        graves = {row[1]: states.state_from(row[:-1]) for row in found}
+        collector = Collector(self.node, self.view, self.caller, self.model)
+        rows = [row for row in collector.collect(graves, graves).values() if row is not None]
+        end = f"{TOMBSTONES}:{found[-1][-1]}" if len(found) == self.limit else None
+        return rows, None, end
+
+    # ------------------------------------------------------------------ bulk
+
+    def _bulk(self, place: str | None) -> tuple[Bulk, str] | None:
+        """The page as a run of untracked rows; None where one of them has a state, or was written just now."""
+        if not set(bulk_encoding(self.model, self.connection.vendor, filtered=False)) & set(self.caller.bulk):
+            return None
+        if self.view.filtered(self.model.label):
+            return None
+        bounds = self._bounds(place)
+        if bounds is None or self._touched(*bounds):
+            return None
+        first, last = bounds
+        rows = self.reader.by_pk([first, last])
+        if first not in rows or last not in rows:
+            return None
+        data, count = self._copy(first, last) if self.connection.vendor == "postgresql" else self._tuples(first, last)
+        encoding = "pgcopy" if self.connection.vendor == "postgresql" else "tuples"
+        return Bulk(self.model.label, encoding, count, rows[first].key, rows[last].key, data), last  # type: ignore[arg-type]  # one of the two literals
+
+    def _bounds(self, place: str | None) -> tuple[str, str] | None:
+        """The first and the last local key of a full page."""
+        where, parameters = self._bounded(place)
+        select = f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t{where} ORDER BY {self.reader.pk_column}"
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"{select} LIMIT 1", parameters)
+            first = cursor.fetchone()
+            if first is None:
+                return None
+            cursor.execute(f"{select} LIMIT 1 OFFSET {self.limit - 1}", parameters)
+            last = cursor.fetchone()
+            if last is None:
+                cursor.execute(f"{select} DESC LIMIT 1", parameters)
+                last = cursor.fetchone()
+        return first[0], last[0]
+
+    def _within(self, first: str, last: str) -> tuple[str, list[Any]]:
+        mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
+        column = self.reader.pk_column
+        pair = [local_value(self.connection, self.model.pk, pk) for pk in (first, last)]
+        return f"{column} >= {mark} AND {column} <= {mark}", pair
+
+    def _touched(self, first: str, last: str) -> bool:
+        label = self.model.label
+        where, pair = self._within(first, last)
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM peersync_journal WHERE model = %s LIMIT 1", [label])
+            if cursor.fetchone() is not None:
+                return True
+            cursor.execute("SELECT 1 FROM peersync_rowstate WHERE model = %s LIMIT 1", [label])
+            if cursor.fetchone() is None:
+                return False
+            cursor.execute(
+                f"SELECT 1 FROM {self.reader.table} t JOIN peersync_rowstate s ON s.model = %s AND s.pk_text ="
+                f" {self.reader.pk_sql} WHERE {where} LIMIT 1",
+                [label, *pair],
+            )
+            return cursor.fetchone() is not None
+
+    def _copy(self, first: str, last: str) -> tuple[bytes, int]:
+        where, pair = self._within(first, last)
+        quote = self.connection.ops.quote_name
+        columns = ", ".join(f"t.{quote(f.column)}" for f in self.model.fields)
+        with self.connection.cursor() as cursor:
+            cursor.execute(COPY_SETTINGS)
+            query = (
+                f"COPY (SELECT {columns} FROM {self.reader.table} t WHERE {where}"
+                f" ORDER BY {self.reader.pk_column}) TO STDOUT"
+            )
+            query = cursor.mogrify(query, pair).decode() if hasattr(cursor, "mogrify") else query
+            buffer = io.BytesIO()
+            cursor.copy_expert(query, buffer)
+        data = buffer.getvalue()
+        return data, data.count(b"\n")
+
+    def _tuples(self, first: str, last: str) -> tuple[list[Any], int]:
+        where, pair = self._within(first, last)
+        quote = self.connection.ops.quote_name
+        columns = ", ".join(f"+t.{quote(f.column)}" for f in self.model.fields)
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {columns} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_column}", pair
+            )
+            rows = cursor.fetchall()
+        return rows, len(rows)
+
+
+def project(batch: Batch, names: dict[str, Sequence[str]]) -> Batch:
+    """The batch with the fields of ``names`` alone, per model: what both sides synchronise."""
+    if all(tuple(names[label]) == fields for label, fields in batch.fields.items() if label in names):
+        return batch
+    places = {
+        label: [batch.fields[label].index(name) for name in names[label]] for label in batch.fields if label in names
+    }
+    rows = [
+        row
+        if row.content is None
+        else replace(row, content=tuple(row.content[place] for place in places[row.model]))
+        for row in batch.rows
+        if row.model in places
+    ]
+    return replace(batch, rows=rows, fields={label: tuple(names[label]) for label in places})
+

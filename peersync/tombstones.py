@@ -1,0 +1,110 @@
+"""Wire keys of rows that are named by an identity: what they were called before, and what a tombstone was called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.apps import apps
+
+from peersync import states
+from peersync.records import Key
+from peersync.registry import SyncField, SyncModel, key_fields
+from peersync.rows import Reader, as_key, key_from_json, key_json, select_in
+from peersync.transactions import NodeRow
+from peersync.versions import State, join
+
+KEPT_EARLIER = 16
+
+
+def key_before(node: NodeRow, model: SyncModel, befores: Mapping[str, Sequence[str]]) -> dict[str, list[Key]]:
+    """The wire keys that rows had before their changes, oldest first, from what the journal kept of their identity.
+
+    ``befores``: pk → JSON objects of the identity's local columns. A foreign key in it is resolved as it stands now, by
+    its target's tombstone where that is gone; a row whose target is unknown has no earlier key.
+    """
+    parsed = {pk: [json.loads(text) for text in texts] for pk, texts in befores.items()}
+    columns: list[dict[Any, Any]] = []
+    for part in model.key:
+        values = {row.get(part.column) for rows in parsed.values() for row in rows}
+        columns.append(_part_keys(node, part, values - {None}))
+    found: dict[str, list[Key]] = {}
+    for pk, rows in parsed.items():
+        for row in rows:
+            parts = [named.get(row.get(p.column)) for p, named in zip(model.key, columns, strict=True)]
+            if None not in parts:
+                found.setdefault(pk, []).append(tuple(parts))
+    return found
+
+
+def _part_keys(node: NodeRow, part: SyncField, values: set[Any]) -> dict[Any, Any]:
+    """Local value of a key's part → its wire value."""
+    if part.target is None:
+        decode = part.raw.codec(node.connection.vendor).decode
+        return {value: decode(value) if decode else value for value in values}
+    return {value: key[0] if len(key) == 1 else key for value, key in target_keys(node, part, values).items()}
+
+
+def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, Key]:
+    """Local value of a foreign key's column → wire key of the row that it points to, or pointed to."""
+    target = apps.get_model(str(field.target))
+    parts = key_fields(target)
+    if len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column:
+        return {value: (value,) for value in values}
+    texts = {str(value): value for value in values}
+    stand_in = SyncModel(str(field.target), target, parts, (), "latest", "both", None, through=False)
+    reader = Reader(node.connection, stand_in, parts)
+    found: dict[Any, Key] = {}
+    for row in select_in(node.connection, reader.select(), reader.pk_column, stand_in.pk, texts):
+        stored = reader.row(row)
+        found[texts[stored.pk]] = tuple(as_key(v) if isinstance(v, list) else v for v in stored.content)
+    gone = states.load(node.connection, str(field.target), [t for t, v in texts.items() if v not in found])
+    for pk, state in gone.items():
+        if state.key:
+            found[texts[pk]] = key_from_json(state.key)
+    return found
+
+
+def earlier_keys(text: str | None, more: Sequence[Key]) -> str | None:
+    """The JSON of a state's earlier keys with some more, the oldest dropped beyond sixteen."""
+    keys: list[Any] = json.loads(text) if text else []
+    keys += [json.loads(key_json(key)) for key in more]
+    unique = {json.dumps(key): key for key in keys}
+    return json.dumps(list(unique.values())[-KEPT_EARLIER:]) if unique else None
+
+
+def read_earlier(state: State) -> tuple[Key, ...]:
+    return tuple(as_key(key) for key in json.loads(state.earlier)) if state.earlier else ()
+
+
+def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed: dict[str, State]) -> None:
+    """A row born again under the key of a tombstone takes over what that knew; the tombstone's own state goes.
+
+    ``born``: wire key → local primary key of rows that stand.
+    """
+    graves = states.load_tombstones(node.connection, model.label, born)
+    for key, grave in graves.items():
+        pk = born[key]
+        state = changed.get(pk)
+        if state is None or grave.pk == pk or grave.pk in changed and not changed[grave.pk].deleted:
+            continue
+        inherit(state, grave, node.node)
+        changed.pop(grave.pk, None)
+        states.delete(node.connection, model.label, [grave.pk])
+    buried = {s.key: s for s in changed.values() if s.deleted and s.key}
+    for key, pk in born.items():
+        grave_now = buried.get(key)
+        if grave_now is not None and grave_now.pk != pk and pk in changed:
+            inherit(changed[pk], grave_now, node.node)
+            del changed[grave_now.pk]
+            states.delete(node.connection, model.label, [grave_now.pk])
+
+
+def inherit(state: State, grave: State, node: str) -> None:
+    """``state`` has seen all that ``grave`` had."""
+    state.others = join(state.others, grave.others)
+    if grave.own is not None:
+        state.own = max(state.own or 0, grave.own)
+    state.stamp = max(state.stamp, grave.stamp + 1)
+    state.changed = state.changed or grave.changed

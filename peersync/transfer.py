@@ -1,0 +1,425 @@
+"""One transfer from a source replica to a target replica, step by step: each step is one call to a replica.
+
+A transfer can be cut after any step: what was applied stands with the checkpoint, and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from peersync.conf import settings
+from peersync.errors import (
+    AnswerCutOff,
+    CursorUnknown,
+    FirstContactNeeded,
+    PayloadTooLarge,
+    PeersyncError,
+    PeerTimeout,
+    PeerUnavailable,
+)
+from peersync.handshake import Agreement, shake_hands
+from peersync.records import Batch, Caller, Figures, Key, Outcome, Point, Progress
+from peersync.replicas.base import Replica
+from peersync.snapshot import project
+
+BULK_ROWS = 10_000
+ROWS = 2000
+ASKED_AT_MOST = 6
+SMALLEST = 8
+HALVE_ON = (PayloadTooLarge, PeerTimeout, PeerUnavailable, AnswerCutOff)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a transfer is to be made.
+
+    ``models``: labels, all where None. ``batch_size``: rows. ``mirror``: the source wins, and rows that only the target
+    has are deleted. ``repair``: compare in full. ``automatic``: nobody watches, so no first contact with a target that
+    holds rows. ``progress``: called with the label, the rows so far and None (the total is not known).
+    """
+
+    models: tuple[str, ...] | None = None
+    batch_size: int | None = None
+    mirror: bool = False
+    accept_conflicts: bool = False
+    dry_run: bool = False
+    repair: bool = False
+    retry: bool = False
+    automatic: bool = False
+    wait: float = 0
+    progress: Callable[[str, int, int | None], None] | None = None
+
+
+@dataclass
+class TransferReport:
+    """What a transfer did. ``status``: ok; incomplete (rows wait in quarantine); failed (``error`` says why)."""
+
+    source: str
+    target: str
+    models: dict[str, Figures] = field(default_factory=dict)
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    error: PeersyncError | None = None
+
+    @property
+    def status(self) -> str:
+        if self.error is not None:
+            return "failed"
+        return "incomplete" if any(f.quarantined for f in self.models.values()) else "ok"
+
+    @property
+    def rows(self) -> int:
+        """Rows that were looked at."""
+        return sum(f.created + f.updated + f.deleted + f.unchanged for f in self.models.values())
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.seconds if self.seconds else 0.0
+
+
+class Transfer:
+    """From ``source`` to ``target``. ``local``: which of the two is this process's own node ("source" or "target")."""
+
+    def __init__(
+        self, source: Replica, target: Replica, *, options: Options | None = None, local: str = "source"
+    ) -> None:
+        self.source, self.target, self.local = source, target, local
+        self.options = options or Options()
+        self.report = TransferReport(source.name, target.name)
+        self.sent = 0
+        """Rows that the source has given so far."""
+        self.log: list[tuple[Caller, Batch]] = []
+        """The last batches that were applied, with who applied them (for whoever wants to repeat one)."""
+        self.agreement: Agreement | None = None
+        self._limit = min(self.options.batch_size or ROWS, settings().limits.batch)
+        self._started = time.monotonic()
+        self._script = self._whole()
+        self.over = False
+
+    # ------------------------------------------------------------------ driving
+
+    def step(self) -> bool:
+        """Make one call to a replica; True when the transfer is over. Raises what the replica raised."""
+        if self.over:
+            return True
+        try:
+            next(self._script)
+        except StopIteration:
+            self.over = True
+        except BaseException:
+            self.over = True
+            raise
+        finally:
+            self.report.seconds = time.monotonic() - self._started
+        return self.over
+
+    def run(self) -> TransferReport:
+        """Make all steps; a PeersyncError ends it and stands in the report."""
+        try:
+            while not self.step():
+                pass
+        except PeersyncError as error:
+            self.report.error = error
+        if self.agreement is not None:
+            self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, *self.agreement.warnings]))
+        return self.report
+
+    # ------------------------------------------------------------------ the script
+
+    def _whole(self) -> Iterator[None]:
+        for found in shake_hands(
+            self.source, self.target, local=self.local, models=self.options.models
+        ):
+            self.agreement = found
+            yield
+        assert self.agreement is not None  # noqa: S101  # shake_hands ends with an agreement, or raises
+        self.asked = self.agreement.as_target()
+        self.sender = self.agreement.as_source()
+        self.labels = list(self.agreement.names)
+        for label in self.labels:
+            self._count(label)
+        if not self.labels:
+            return
+        if self.options.dry_run:
+            yield from self._dry()
+            return
+        yield from self._transfer(compare=self.options.repair or self.options.mirror)
+        yield from self._finish()
+
+    def _transfer(self, *, compare: bool) -> Iterator[None]:
+        """First contacts and full comparisons where they are due, then the feed."""
+        for attempt in range(3):
+            places = self.target.checkpoint(self.sender)
+            yield
+            due = [label for label in self.labels if compare or self._due(places.get(label))]
+            due += [label for label in self.labels if label not in due and self._outdated(label, places[label])]
+            self._allow(due, places)
+            for label in [one for one in self.labels if one in due]:
+                yield from self._snapshot(label, places.get(label, Progress()))
+            for label in self.labels:
+                if label not in due and places[label].owed is not None:
+                    yield from self._owed(label)
+            if due:
+                places = self.target.checkpoint(self.sender)
+                yield
+            try:
+                yield from self._feed(places)
+                return
+            except CursorUnknown:
+                if attempt == 2:  # noqa: PLR2004  # the third time it is no accident
+                    raise
+                compare = True
+
+    @staticmethod
+    def _due(progress: Progress | None) -> bool:
+        return progress is None or progress.cursor is None
+
+    def _outdated(self, label: str, progress: Progress) -> bool:
+        """Whether what the cursor leaves out may matter: tombstones pruned, captures missed, fields changed."""
+        source = self._source
+        info = source.model(label)
+        changed = bool(progress.fingerprint) and info is not None and info.fingerprint != progress.fingerprint
+        cursor = progress.cursor or Point(0, "")
+        return changed or cursor.seq < source.pruned or progress.compared < source.missed.get(label, -1)
+
+    @property
+    def _source(self) -> Any:
+        assert self.agreement is not None  # noqa: S101  # the script has shaken hands before
+        return self.agreement.source
+
+    def _allow(self, due: Sequence[str], places: Mapping[str, Progress]) -> None:
+        """Automatic sync makes no first contact with a table that holds rows."""
+        if not self.options.automatic or self.agreement is None:
+            return
+        for label in due:
+            known = places.get(label)
+            info = self.agreement.target.model(label)
+            if (known is None or not (known.baseline or known.head or known.compared)) and not (info and info.empty):
+                raise FirstContactNeeded(
+                    f"{label} was never synchronised with this peer, and the target holds rows.",
+                    hint=f"Run once by hand: manage.py sync_data --direction="
+                    f"{'master-to-slave' if self.local == 'source' else 'slave-to-master'}",
+                )
+
+    # ------------------------------------------------------------------ snapshots
+
+    def _snapshot(self, label: str, place: Progress) -> Iterator[None]:
+        """One model: all rows and tombstones, page by page, from where an unfinished first contact stopped."""
+        options = yield from self._contact_options(label)
+        asked = replace(self.asked, bulk=self._agreed.bulk[label])
+        head, after = place.head, place.after
+        resumed = head is not None
+        if self.options.mirror or self.options.repair:
+            asked, resumed = replace(asked, bulk=() if self.options.mirror else asked.bulk), False
+            head = after = None
+        start: dict[str, Any] = {"head": place.head, "after": place.after, "cursor": place.cursor}
+        while True:
+            try:
+                batch = self._read(
+                    lambda limit, h=head, a=after: self.source.snapshot(asked, label, h, a, limit),
+                    self.options.batch_size or (BULK_ROWS if asked.bulk else ROWS),
+                )
+            except CursorUnknown:
+                if not resumed:
+                    raise
+                head, after, resumed = None, None, False
+                continue
+            yield
+            yield from self._apply(replace(self._projected(batch), start=start, options={**batch.options, **options}))
+            head, after = batch.end["head"], batch.end["after"]
+            start = {"head": head, "after": after, "cursor": None}
+            if batch.done:
+                break
+        if options["proof"] or options["mirror"]:
+            yield from self._owed(label, options)
+
+    @property
+    def _agreed(self) -> Agreement:
+        assert self.agreement is not None  # noqa: S101  # the script has shaken hands before
+        return self.agreement
+
+    def _contact_options(self, label: str) -> Any:
+        """What the target must know: how the contact is made, and what the source had taken from it."""
+        source = self._source
+        info = source.model(label)
+        options: dict[str, Any] = {
+            "mirror": self.options.mirror,
+            "accept_conflicts": self.options.accept_conflicts,
+            "proof": source.pruned > 0 and label not in self._agreed.filtered,
+            "fingerprint": info.fingerprint if info else "",
+        }
+        if options["proof"]:
+            taken = self.source.checkpoint(self.asked).get(label)
+            yield
+            if taken is None or taken.cursor is None or taken.head is not None:
+                options["proof"] = False
+            else:
+                options |= {"consumed": taken.cursor.seq, "baseline": taken.baseline, "pruned": source.pruned}
+        return options
+
+    def _owed(self, label: str, options: dict[str, Any] | None = None) -> Iterator[None]:
+        """Rows that only the target has: those that were deleted at the source for certain go."""
+        if options is None:
+            options = yield from self._contact_options(label)
+        keys: Sequence[Key] | None = None
+        while keys is None or keys:
+            if keys is None:
+                answers = self._empty_answer(label)
+            else:
+                answers = self._projected(self.source.rows(self.asked, label, keys))
+                yield
+            place = self.target.checkpoint(self.sender)[label]
+            yield
+            outcome = yield from self._apply(
+                replace(answers, start={"cursor": place.cursor}, options={"proof": True, **options})
+            )
+            keys = outcome.wanted.get(label, ())
+
+    def _empty_answer(self, label: str) -> Batch:
+        agreed = self._agreed
+        return Batch(
+            "rows",
+            source=agreed.source.node,
+            source_install=agreed.source.install,
+            target=agreed.target.node,
+            models=(label,),
+            fields={label: agreed.names[label]},
+            baselines={label: ()},
+            start={},
+            end={},
+            head=agreed.source.head,
+            points=agreed.source.points,
+        )
+
+    # ------------------------------------------------------------------ the feed
+
+    def _feed(self, places: Mapping[str, Progress]) -> Iterator[None]:
+        cursors = [places[label].cursor for label in self.labels]
+        cursor = min(c for c in cursors if c is not None)
+        # snapshots may have been taken behind the head of the handshake
+        head = max([self._source.head, *(c for c in cursors if c is not None)])
+        while True:
+            batch = self._read(
+                lambda limit, c=cursor: self.source.changes(self.asked, self.labels, c, head, limit), self._limit
+            )
+            yield
+            start = {"cursor": cursor}
+            outcome = yield from self._apply(replace(self._projected(batch), start=start))
+            cursor = batch.end["cursor"]
+            if batch.done:
+                self._wanted = outcome.wanted
+                self._cursor = cursor
+                return
+
+    def _finish(self) -> Iterator[None]:
+        """What waits is asked for by key, until nothing moves; then the transfer is closed."""
+        wanted = self._wanted
+        asked: set[Any] = set()
+        for _ in range(ASKED_AT_MOST):
+            if not wanted:
+                break
+            answers = []
+            for label, keys in wanted.items():
+                if label in self.labels:
+                    answers.append(self._projected(self.source.rows(self.asked, label, keys)))
+                    yield
+            if not answers:
+                break
+            rows = [row for answer in answers for row in answer.rows]
+            self.sent -= len(rows)
+            outcome = yield from self._apply(self._merged(answers, rows))
+            again = frozenset((label, key) for label, keys in outcome.wanted.items() for key in keys)
+            if again in asked:
+                break
+            asked.add(again)
+            wanted = outcome.wanted
+        yield from self._apply(self._end())
+
+    def _merged(self, answers: Sequence[Batch], rows: Sequence[Any]) -> Batch:
+        """Answers of several models as one: the oldest head counts, and their place is where the feed was left."""
+        first = answers[0]
+        models = tuple(self.labels)
+        return replace(
+            first,
+            rows=rows,
+            models=models,
+            fields={label: self._agreed.names[label] for label in models},
+            baselines={k: v for answer in answers for k, v in answer.baselines.items()},
+            head=min(answer.head for answer in answers),
+            start={"cursor": self._cursor},
+        )
+
+    def _end(self) -> Batch:
+        empty = self._empty_answer(self.labels[0])
+        names = {label: self._agreed.names[label] for label in self.labels}
+        return replace(
+            empty, kind="end", models=tuple(self.labels), fields=names, baselines={}, start={"cursor": self._cursor}
+        )
+
+    # ------------------------------------------------------------------ dry run
+
+    def _dry(self) -> Iterator[None]:
+        """Both sides are read, nothing is written: what would be done is decided and rolled back."""
+        places = self.target.checkpoint(self.sender)
+        yield
+        known = [label for label in self.labels if not self._due(places.get(label))]
+        for label in self.labels:
+            if label in known and not (self.options.mirror or self.options.repair):
+                continue
+            head, after = None, None
+            while True:
+                asked = replace(self.asked, node="") if head is None else self.asked
+                batch = self.source.snapshot(asked, label, head, after, self._limit)
+                yield
+                batch = replace(batch, target=self._agreed.target.node, options={"dry_run": True})
+                yield from self._apply(self._projected(batch))
+                head, after = batch.end["head"], batch.end["after"]
+                if batch.done:
+                    break
+        if known:
+            cursor = min(c for label in known if (c := places[label].cursor) is not None)
+            while True:
+                batch = self.source.changes(self.asked, known, cursor, self._source.head, self._limit)
+                yield
+                yield from self._apply(replace(self._projected(batch), options={"dry_run": True}))
+                cursor = batch.end["cursor"]
+                if batch.done:
+                    break
+
+    # ------------------------------------------------------------------ one call
+
+    def _read(self, ask: Callable[[int], Batch], limit: int) -> Batch:
+        """A page; of half the length where it is too long for the way."""
+        limit = min(limit, settings().limits.batch * 4) if not self.options.batch_size else limit
+        while True:
+            try:
+                return ask(limit)
+            except HALVE_ON:
+                if limit <= SMALLEST:
+                    raise
+                limit //= 2
+                self._limit = min(self._limit, limit)
+
+    def _projected(self, batch: Batch) -> Batch:
+        self.sent += len(batch.rows) + (batch.bulk.count if batch.bulk else 0)
+        return project(batch, {label: self._agreed.names[label] for label in batch.fields})
+
+    def _apply(self, batch: Batch) -> Any:
+        outcome: Outcome = self.target.apply(self.sender, batch)
+        self.log = [*self.log, (self.sender, batch)][-8:]
+        for label, figures in outcome.figures.items():
+            self._count(label).add(figures)
+            if self.options.progress is not None:
+                done = self._count(label)
+                rows = done.created + done.updated + done.deleted + done.unchanged
+                self.options.progress(label, rows, None)
+        if outcome.warnings:
+            self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, *outcome.warnings]))
+        yield
+        return outcome
+
+    def _count(self, label: str) -> Figures:
+        return self.report.models.setdefault(label, Figures())

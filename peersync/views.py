@@ -1,0 +1,203 @@
+"""Filters: which rows a peer may see, and what is remembered of what it has (``merging``: section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import ForeignKey, Model, QuerySet
+from django.utils.module_loading import import_string
+
+from peersync import states
+from peersync.conf import settings
+from peersync.registry import Registry, SyncModel, label_of, registry
+from peersync.states import list_parameter, text_list
+from peersync.transactions import NodeRow
+from peersync.versions import State
+
+IN_VIEW = -1
+OUT_OF_VIEW = -2
+ITS_OWN = -3
+ELSEWHERE: dict[str, Any] = {"elsewhere": True}
+"""What a nullable foreign key to a row out of view travels as: it leaves what the receiver has."""
+DEPTH = 6
+
+
+def pk_text(value: Any) -> str:
+    """The key text of a primary key as Python has it."""
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+class View:
+    """What one peer may see of this database. ``peer``: its name here."""
+
+    def __init__(self, alias: str, peer: str) -> None:
+        self.alias, self.peer = alias, peer
+        self.registry = registry(peer)
+
+    def filtered(self, label: str) -> bool:
+        return label in self.registry.filtered
+
+    def visible(self, label: str, pks: Iterable[str]) -> set[str]:
+        """Those of the rows that stand and are in view: by their own filter, and with their non-null parents."""
+        model = self.registry.models[label]
+        parents = [f for f in model.foreign_keys if not f.null and f.target in self.registry.filtered]
+        rows: QuerySet[Any] = self._filtered(model).filter(pk__in=list(pks))
+        names = [f.raw.field.attname for f in parents]
+        found = {pk_text(row[0]): row[1:] for row in rows.values_list("pk", *names)}
+        for place, field in enumerate(parents):
+            if field.target == label:
+                continue
+            values = {pk_text(row[place]) for row in found.values()}
+            seen = self._visible_targets(str(field.target), field.target_column, values)
+            found = {pk: row for pk, row in found.items() if pk_text(row[place]) in seen}
+        return set(found)
+
+    def _visible_targets(self, label: str, column: str, values: set[str]) -> set[str]:
+        model = self.registry.models[label]
+        if column == model.pk.name:
+            return self.visible(label, values)
+        name = next(f.attname for f in model.model._meta.concrete_fields if f.column == column)
+        rows = model.model._base_manager.using(self.alias).filter(**{f"{name}__in": list(values)})
+        by_pk = {pk_text(pk): pk_text(value) for pk, value in rows.values_list("pk", name)}
+        return {by_pk[pk] for pk in self.visible(label, by_pk)}
+
+    def hidden_targets(self, label: str, column: str, values: set[str]) -> set[str]:
+        """Local values of a foreign key that point to rows out of view."""
+        return values - self._visible_targets(label, column, values) if self.filtered(label) else set()
+
+    def _filtered(self, model: SyncModel) -> QuerySet[Any]:
+        rows: QuerySet[Any] = model.model._base_manager.using(self.alias).all()
+        if isinstance(model.filter, str):
+            rows = import_string(model.filter)(rows, self.peer)
+        elif model.filter:
+            rows = rows.filter(**model.filter)
+        return rows
+
+    def refresh(self, node: NodeRow, peer_node: str) -> None:
+        """Work the view of models with a function as filter out anew: rows that entered or left are fed again."""
+        for model in self.registry.models.values():
+            if isinstance(model.filter, str):
+                now = {pk_text(pk) for pk in self._filtered(model).values_list("pk", flat=True).iterator()}
+                memory = remembered(node, peer_node, model.label)
+                had = {pk for pk, place in memory.items() if place == IN_VIEW}
+                feed_again(node, model.label, now ^ had)
+
+
+def remembered(
+    node: NodeRow, peer_node: str, label: str, pks: Iterable[str] | None = None
+) -> dict[str, int]:
+    """What the peer has of the model: local primary key → place."""
+    where, parameters = "node = %s AND model = %s", [peer_node, label]
+    found: dict[str, int] = {}
+    with node.connection.cursor() as cursor:
+        if pks is None:
+            cursor.execute(f"SELECT pk_text, place FROM peersync_filtermemory WHERE {where}", parameters)
+            return dict(cursor.fetchall())
+        where += " AND " + text_list(node.connection, "pk_text")
+        for part in states.chunks(list(pks)):
+            cursor.execute(
+                f"SELECT pk_text, place FROM peersync_filtermemory WHERE {where}",
+                [*parameters, list_parameter(node.connection, part)],
+            )
+            found.update(cursor.fetchall())
+    return found
+
+
+def remember(node: NodeRow, peer_node: str, label: str, places: Mapping[str, int | None]) -> None:
+    """Note the places; None forgets."""
+    forgotten = [pk for pk, place in places.items() if place is None]
+    kept = [(peer_node, label, pk, place) for pk, place in places.items() if place is not None]
+    with node.connection.cursor() as cursor:
+        if forgotten:
+            cursor.execute(
+                "DELETE FROM peersync_filtermemory WHERE node = %s AND model = %s AND "
+                + text_list(node.connection, "pk_text"),
+                [peer_node, label, list_parameter(node.connection, forgotten)],
+            )
+        if kept:
+            cursor.executemany(
+                "INSERT INTO peersync_filtermemory (node, model, pk_text, place) VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT (node, model, pk_text) DO UPDATE SET place = excluded.place",
+                kept,
+            )
+
+
+def settle_memory(node: NodeRow, peer_node: str, label: str, upto: int) -> None:
+    """*Leaving* becomes *out of view*, or is forgotten if deleted, when the peer has read so far."""
+    with node.connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM peersync_filtermemory WHERE node = %s AND model = %s AND place BETWEEN 0 AND %s"
+            " AND EXISTS (SELECT 1 FROM peersync_rowstate s WHERE s.model = peersync_filtermemory.model"
+            " AND s.pk_text = peersync_filtermemory.pk_text AND s.deleted)",
+            [peer_node, label, upto],
+        )
+        cursor.execute(
+            "UPDATE peersync_filtermemory SET place = %s WHERE node = %s AND model = %s AND place BETWEEN 0 AND %s",
+            [OUT_OF_VIEW, peer_node, label, upto],
+        )
+
+
+def feed_again(node: NodeRow, label: str, pks: Iterable[str]) -> None:
+    """Give the rows a new place in the feed at the next pass, without an event."""
+    pks = set(pks)
+    found = states.load(node.connection, label, pks)
+    changed = []
+    for pk in pks:
+        state = found.get(pk) or State(label, pk, pre=True, author=node.install)
+        state.seq = None
+        changed.append(state)
+    states.save(node.connection, changed)
+
+
+def hanging_on(node: NodeRow, known: Registry, model: SyncModel, pks: set[str]) -> None:
+    """A change of a row that a filter looks at through a relation puts the rows that hang on it into the feed again."""
+    for label, path in depending(model.label):
+        hanging = known.models.get(label)
+        if hanging is None or not pks:
+            continue
+        rows = hanging.model._base_manager.using(node.alias).filter(**{f"{path}__in": list(pks)})
+        feed_again(node, label, (pk_text(pk) for pk in rows.values_list("pk", flat=True)))
+
+
+def depending(label: str) -> set[tuple[str, str]]:
+    """(label, path): the models whose view depends on rows of ``label``, and the relation that leads there."""
+    found: set[tuple[str, str]] = set()
+    for name in ("", *settings().peers):
+        known = registry(name)
+        for model in (known.models[m] for m in known.filtered):
+            for target, path in _paths(known, model, DEPTH):
+                if target == label:
+                    found.add((model.label, path))
+    return found
+
+
+def _paths(known: Registry, model: SyncModel, depth: int) -> Iterable[tuple[str, str]]:
+    if isinstance(model.filter, Mapping):
+        for lookup in model.filter:
+            yield from _relations(model.model, lookup)
+    for field in model.foreign_keys:
+        target = str(field.target)
+        if not field.null and target in known.filtered and depth:
+            yield target, field.name
+            if target != model.label:
+                for label, path in _paths(known, known.models[target], depth - 1):
+                    yield label, f"{field.name}__{path}"
+
+
+def _relations(model: type[Model], lookup: str) -> Iterable[tuple[str, str]]:
+    path: list[str] = []
+    current: Any = model
+    for part in lookup.split("__"):
+        try:
+            field = current._meta.get_field(part)
+        except Exception:  # noqa: BLE001  # a transform or a lookup: the path of relations ends here
+            return
+        if not field.is_relation or field.related_model is None:
+            return
+        path.append(part)
+        current = field.related_model
+        if isinstance(field, ForeignKey) or field.many_to_many or field.one_to_many or field.one_to_one:
+            yield label_of(current), "__".join(path)
