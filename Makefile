@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint coverage bench clean
+.PHONY: help setup demo test lint coverage bench openapi clean
 
 help:
 	@echo "make demo      two real servers, real data, every way of synchronising (POSTGRES=1, KEEP=1)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint      format, lint, types, layers"
 	@echo "make coverage  the tests with branch coverage, at least 95 %"
 	@echo "make bench     the figures beside plain COPY"
+	@echo "make openapi   openapi.yaml and the page to read it, from the code"
 
 setup: $(STAMP)
 
@@ -39,6 +40,9 @@ coverage: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+openapi: $(STAMP)
+	PYTHONPATH=.:api $(BIN)/python -m tests.openapi
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Who calls: ``Authorization: Token KEY`` (or ``Bearer KEY``), and nothing that the project has set up for itself."""
+"""Who calls: ``Authorization: Token KEY`` (or ``Bearer KEY``), nothing that the project uses for itself."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.http import HttpRequest
-from peersync import tokens
-from peersync.conf import settings
-from peersync.models import PeerToken
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 
+from peersync import tokens
+from peersync.conf import settings
+from peersync.models import PeerToken
 from peersync_api.problems import Unavailable, logger
 from peersync_api.throttling import refused_tokens
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.http import HttpRequest
+
 from peersync import wire
 from peersync.conf import settings
 from peersync.errors import AnswerCutOff, WireError
 from peersync.records import Batch
-
 from peersync_api.problems import EncodingRefused, TooLarge
 
 _PIECE = 1 << 16

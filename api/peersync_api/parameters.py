@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from django.http import QueryDict
+
 from peersync import wire
 from peersync.conf import settings
 from peersync.errors import WireError

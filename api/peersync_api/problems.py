@@ -1,7 +1,7 @@
-"""What went wrong, as ``application/problem+json``: one table from exceptions to HTTP, and nothing of the inside.
+"""What went wrong, as ``application/problem+json``: one table from exceptions to HTTP, nothing of the inside.
 
-The first class of the table that fits decides about the status; the code is the exception's own. What is not in
-the table is an error of ours: it is logged, and the caller hears no more than that.
+The first class of the table that fits decides about the status; the code is the exception's own. What is not
+in the table is an error of ours: it is logged, and the caller hears no more than that.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, UnreadablePostError
+from rest_framework.exceptions import MethodNotAllowed
+
 from peersync import errors, tokens, wire
 from peersync.errors import PeersyncError
-from rest_framework.exceptions import MethodNotAllowed
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -77,13 +78,16 @@ STATUSES: Mapping[type[PeersyncError], int] = {
 }
 """In this order; UnknownModel is 404 where the path names the model."""
 
+_REFUSALS = [
+    cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.Refused)
+]
 CODES: Mapping[int, tuple[str, ...]] = {
     400: ("malformed", "unknown_model", "unknown_field", "cut_off", "protocol_differs"),
     401: ("unauthorized", "token_expired", "token_revoked"),
     403: ("forbidden", "token_bound"),
     404: ("unknown_model", "wrong_url"),
     405: ("malformed",),
-    409: tuple(sorted({errors.Refused.code, *(child.code for child in errors.Refused.__subclasses__())})),
+    409: tuple(sorted(cls.code for cls in _REFUSALS)),
     413: ("too_large",),
     415: ("malformed",),
     429: ("throttled",),
@@ -103,7 +107,9 @@ def problem_response(exception: Exception, *, model_in_path: bool = False) -> Ht
     if status == 500 and not isinstance(error, Internal):
         logger.error("A call of peersync failed: %s", error, exc_info=exception)
         error = Internal()
-    response = HttpResponse(wire.dumps(wire.problem_json(error, status)), status=status, content_type=MEDIA_TYPE)
+    response = HttpResponse(
+        wire.dumps(wire.problem_json(error, status)), status=status, content_type=MEDIA_TYPE
+    )
     response["Cache-Control"] = "no-store"
     if status == 401:
         response["WWW-Authenticate"] = 'Token realm="peersync"'

@@ -1,4 +1,4 @@
-"""The shapes of docs/protocol.md for ``openapi.yaml``. What really comes is read by :mod:`peersync.wire`, strictly.
+"""The shapes of docs/protocol.md for ``openapi.yaml``. What comes is really read by :mod:`peersync.wire`.
 
 A member without a serializer of its own is a :class:`Shape`: a field that carries its JSON Schema.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from peersync.records import FIGURES
 from rest_framework import serializers
+
+from peersync.records import FIGURES
+from peersync_api.problems import CODES
 
 JsonSchema = dict[str, Any]
 
@@ -62,10 +64,7 @@ RETIRED: JsonSchema = {
 OPTIONS: JsonSchema = {
     "type": "object",
     "properties": {
-        **{
-            name: FLAG
-            for name in ("mirror", "accept_conflicts", "dry_run", "first", "final", "repair", "retry")
-        },
+        **dict.fromkeys(("mirror", "accept_conflicts", "dry_run", "first", "final", "repair", "retry"), FLAG),
         "pruned": COUNT,
     },
     "additionalProperties": False,
@@ -90,20 +89,20 @@ class ProblemSerializer(serializers.Serializer[Any]):
     type = text()
     title = text()
     status = serializers.IntegerField()
-    code = text()
+    code = Shape({"type": "string", "enum": sorted({code for codes in CODES.values() for code in codes})})
     detail = text()
 
 
 class HealthSerializer(serializers.Serializer[Any]):
     """The server answers."""
 
-    status = serializers.ChoiceField(choices=["ok"])
+    status = Shape({"type": "string", "const": "ok"})
 
 
 class ModelSerializer(serializers.Serializer[Any]):
     """One synchronised model, as the caller may see it."""
 
-    label = Shape(LABEL)
+    label = Shape(LABEL)  # type: ignore[assignment]
     fields = Shape(mapping(TEXT))  # type: ignore[assignment]
     identity = Shape(listing(TEXT))
     fingerprint = text()
@@ -133,7 +132,7 @@ class DescriptionSerializer(serializers.Serializer[Any]):
     limits = Shape(mapping(COUNT))
     passes = Shape(listing(POINT))
     place = text()
-    read_only = serializers.BooleanField()
+    read_only = serializers.BooleanField()  # type: ignore[assignment]
     name = text()
 
 
@@ -215,9 +214,9 @@ class OutcomeSerializer(serializers.Serializer[Any]):
 class BatchHeaderSerializer(serializers.Serializer[Any]):
     """The first line of a batch."""
 
-    kind = serializers.ChoiceField(choices=["snapshot", "feed", "rows", "end"])
+    kind = Shape({"type": "string", "enum": ["snapshot", "feed", "rows", "end"]})
     protocol = Shape({"type": "integer", "const": 1})
-    source = Shape(NODE)
+    source = Shape(NODE)  # type: ignore[assignment]
     source_install = Shape(NODE)
     target = Shape(NODE_OR_EMPTY)
     models = Shape(listing(LABEL))
@@ -245,7 +244,7 @@ class RowSerializer(serializers.Serializer[Any]):
     author = Shape(NODE_OR_EMPTY, required=False)
     base = serializers.BooleanField(required=False)
     seq = Shape(COUNT, required=False)
-    kind = serializers.ChoiceField(choices=["row", "busy", "exit", "none"], required=False)
+    kind = Shape({"type": "string", "enum": ["row", "busy", "exit", "none"]}, required=False)
     earlier = Shape(listing(KEY), required=False)
 
 
@@ -280,3 +279,7 @@ class BrokenOffSerializer(serializers.Serializer[Any]):
     """The last line of a batch that the source broke off."""
 
     problem = ProblemSerializer()
+
+
+BATCH = (BatchHeaderSerializer, RowSerializer, BulkSerializer, LastRecordSerializer, BrokenOffSerializer)
+"""What the lines of a batch may be."""

@@ -1,6 +1,6 @@
 """Answers: JSON whole, rows as they are written out. Packed with gzip where the caller takes it.
 
-Under ASGI a stream is an asynchronous one: Django would collect a synchronous one whole before it sends a byte.
+Under ASGI a stream is an asynchronous one: Django would collect a synchronous one before it sends a byte.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+
 from peersync import wire
 from peersync.conf import settings
 from peersync.errors import AnswerCutOff
 from peersync.records import Batch
-
 from peersync_api.problems import problem_line
 
 JSON = "application/json"
@@ -72,13 +72,13 @@ def _dressed(response: HttpResponseBase, *, packed: bool) -> HttpResponseBase:
 
 
 def _timely(batch: Batch, until: float) -> Iterator[bytes]:
-    """The lines; where they break off, a last one that says why, so that nobody takes the answer for whole."""
+    """The lines; where they break off, a last one that says why: nobody takes the answer for whole."""
     try:
         for number, line in enumerate(wire.batch_lines(batch)):
             if number > _ALWAYS and number % 100 == 0 and time.monotonic() > until:
                 raise AnswerCutOff("The answer took too long; ask for fewer rows at a time.")
             yield line
-    except Exception as error:  # noqa: BLE001  the status is sent already: this line is the only way to say it
+    except Exception as error:
         yield problem_line(error)
 
 
@@ -104,7 +104,7 @@ def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 async def _async(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The same in a thread, piece by piece: encoding must not hold up the other requests of the event loop."""
-    fetch = sync_to_async(next, thread_sensitive=False)
-    while (piece := await fetch(pieces, None)) is not None:
+    """The same in a thread, piece by piece: encoding must not hold up the event loop."""
+    fetch = sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
+    while (piece := await fetch()) is not None:
         yield piece

@@ -1,7 +1,7 @@
 """What one process does at most: refused tokens per address and minute, and long polls at a time.
 
-Counted in memory: a project's cache may be a dummy, and a limit that a database keeps would cost every refused
-call a write. With n processes the limits are up to n times as high.
+Counted in memory: a project's cache may be a dummy, and a limit kept in the database would cost a write for
+every refused call. With n processes the limits are up to n times as high.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from peersync.conf import settings
-
 from peersync_api.problems import Throttled, Unavailable
 
 WINDOW = 60.0
@@ -24,7 +23,7 @@ ADDRESSES = 10_000
 
 
 class RefusedTokens:
-    """How many tokens of an address were refused in the last minute. Who shows a valid one is never counted."""
+    """How many tokens of an address were refused in the last minute. Valid ones are never counted."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -65,7 +64,9 @@ class Polls:
         """Wait in here; raises Unavailable where LIMITS["POLLS"] do so already."""
         with self._lock:
             if self.waiting >= settings().limits.polls:
-                raise Unavailable("Too many calls wait for changes here; try again, or without wait.", after=5)
+                raise Unavailable(
+                    "Too many calls wait for changes here; try again, or without wait.", after=5
+                )
             self.waiting += 1
         try:
             yield

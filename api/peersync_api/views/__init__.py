@@ -1,5 +1,6 @@
-"""The calls of docs/protocol.md, one view each: they read what is asked, ask the replica, and write its answer."""
+"""The calls of docs/protocol.md, one view each: read what is asked, ask the replica, write its answer."""
 
+from peersync_api.views.changes import ChangesView
 from peersync_api.views.open import DocsView, HealthView, NotFoundView, SchemaView
 from peersync_api.views.reading import (
     CheckpointView,
@@ -8,7 +9,6 @@ from peersync_api.views.reading import (
     RowsView,
     SnapshotView,
 )
-from peersync_api.views.changes import ChangesView
 
 __all__ = [
     "ChangesView",

@@ -1,29 +1,31 @@
-"""What all views have in common: every option set here, so that nothing of the project's own reaches the wire."""
+"""What all views have in common: every option set here, so that nothing of the project reaches the wire."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import JSONRenderer
+from rest_framework.settings import APISettings
+from rest_framework.views import APIView
+
 from peersync import tokens, wire
 from peersync.conf import Limits, settings
 from peersync.errors import UnknownModel
 from peersync.models import PeerToken
 from peersync.records import Caller
 from peersync.replicas.base import Replica
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import JSONRenderer
-from rest_framework.settings import APISettings
-from rest_framework.views import APIView
-
 from peersync_api.authentication import HasScope, TokenAuthentication
 from peersync_api.parameters import is_label
 from peersync_api.problems import problem_response
+
+_OPTIONS = cast("Any", {"EXCEPTION_HANDLER": None, "FORMAT_SUFFIX_KWARG": None})
+
 
 class OneRenderer(BaseContentNegotiation):
     """Nothing is negotiated: an answer has one form, whatever ``Accept`` or ``?format=`` say."""
@@ -48,25 +50,32 @@ class OpenView(APIView):
     versioning_class: Any = None
     schema: Any = None
     """Not in the project's own OpenAPI document; openapi.yaml is made by :mod:`peersync_api.openapi`."""
-    settings = APISettings(user_settings={"EXCEPTION_HANDLER": None, "FORMAT_SUFFIX_KWARG": None})
+    settings = APISettings(user_settings=_OPTIONS)
     """In the place of the project's REST_FRAMEWORK."""
+
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """Names of the query's parameters."""
+    takes: ClassVar[Mapping[str, Any]] = {}
+    """For the OpenAPI document: per method the serializer of the body, BATCH for lines."""
+    answers: ClassVar[Mapping[str, Any]] = {}
+    """The same for the answer; a media type where that is all there is to say."""
 
     started = 0.0
     """The moment (monotonic) at which the call came."""
 
     @classmethod
-    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+    def as_view(cls, **initkwargs: Any) -> Any:
         """Out of ATOMIC_REQUESTS (of every alias), of CSRF and of LoginRequiredMiddleware."""
         view: Any = login_not_required(super().as_view(**initkwargs))
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
-        return view  # type: ignore[no-any-return]
+        return view
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         """Before the method. In the place of DRF's own, which asks the global settings for this and that."""
         self.started = time.monotonic()
 
-    def handle_exception(self, exc: Exception) -> HttpResponseBase:
+    def handle_exception(self, exc: Exception) -> Any:
         """Every error is a problem document."""
         response = problem_response(exc, model_in_path="model" in self.kwargs)
         if response.status_code == 405:
@@ -93,7 +102,7 @@ class OpenView(APIView):
 
 
 class PeersyncView(OpenView):
-    """A call of a peer: token, scope and name of the caller are judged before anything else of the request."""
+    """A call of a peer: token, scope and name of the caller are judged before all else of the request."""
 
     authentication_classes: Any = (TokenAuthentication,)
     permission_classes: Any = (HasScope,)

@@ -6,12 +6,13 @@ from contextlib import nullcontext
 from typing import Any
 
 from django.http.response import HttpResponseBase
+
 from peersync import tokens, wire
 from peersync.records import Batch, Caller
 from peersync.registry import registry
-
 from peersync_api.bodies import read_lines
 from peersync_api.parameters import Parameters
+from peersync_api.serializers import BATCH, OutcomeSerializer
 from peersync_api.streaming import batch_response, json_response
 from peersync_api.throttling import polls
 from peersync_api.views.base import PeersyncView
@@ -22,6 +23,8 @@ class ChangesView(PeersyncView):
 
     scopes = {"GET": ("pull",), "HEAD": ("pull",), "POST": ("push",)}
     parameters = ("after", "limit", "wait", "models")
+    takes = {"POST": BATCH}
+    answers = {"GET": BATCH, "POST": OutcomeSerializer}
 
     def get(self, request: Any) -> HttpResponseBase:
         given = Parameters(request.query_params, self.parameters)
@@ -43,7 +46,9 @@ class ChangesView(PeersyncView):
 
     def sender(self, batch: Batch) -> Caller:
         """The caller, whose own the batch must be; a call without headers is made by whom the batch names."""
-        named = Caller(node=batch.source, install=batch.source_install, name=self.token.name, points=batch.points)
+        named = Caller(
+            node=batch.source, install=batch.source_install, name=self.token.name, points=batch.points
+        )
         if not self.caller.node:
             tokens.require_own_name(self.token, named, using=self.alias)
             return named

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.http.response import HttpResponseBase
-from peersync import wire
 
+from peersync import wire
 from peersync_api.bodies import check_number, read_json
 from peersync_api.parameters import Parameters
+from peersync_api.serializers import (
+    BATCH,
+    DescriptionSerializer,
+    DigestsSerializer,
+    KeysSerializer,
+    ProgressSerializer,
+    RangesSerializer,
+)
 from peersync_api.streaming import batch_response, json_response
 from peersync_api.views.base import PeersyncView
 
@@ -17,7 +25,9 @@ MAX_DIGESTS = 100_000
 
 
 class DescribeView(PeersyncView):
-    """Who this node is, what it synchronises with the caller, and what it has seen of the caller's history."""
+    """Who this node is, what it synchronises with the caller, and what it has seen of the caller's feed."""
+
+    answers = {"GET": DescriptionSerializer}
 
     def get(self, request: Any) -> HttpResponseBase:
         Parameters(request.query_params)
@@ -30,6 +40,7 @@ class SnapshotView(PeersyncView):
 
     scopes = {"GET": ("pull",), "HEAD": ("pull",)}
     parameters = ("after", "limit")
+    answers = {"GET": BATCH}
 
     def get(self, request: Any, model: str) -> HttpResponseBase:
         label = self.label()
@@ -42,6 +53,8 @@ class SnapshotView(PeersyncView):
 class CheckpointView(PeersyncView):
     """How far this node has consumed the caller's feed, per model."""
 
+    answers = {"GET": ProgressSerializer}
+
     def get(self, request: Any) -> HttpResponseBase:
         Parameters(request.query_params)
         return json_response(self.http, wire.progress_json(self.replica().checkpoint(self.caller)))
@@ -51,6 +64,8 @@ class DigestsView(PeersyncView):
     """Ranges of keys, each cut into parts, with a digest of the rows in each part."""
 
     scopes = {"POST": ("pull", "push")}
+    takes = {"POST": RangesSerializer}
+    answers = {"POST": DigestsSerializer}
 
     def post(self, request: Any, model: str) -> HttpResponseBase:
         label = self.label()
@@ -65,6 +80,8 @@ class RowsView(PeersyncView):
     """The rows of these keys as they stand now."""
 
     scopes = {"POST": ("pull",)}
+    takes = {"POST": KeysSerializer}
+    answers = {"POST": BATCH}
 
     def post(self, request: Any, model: str) -> HttpResponseBase:
         label = self.label()
