@@ -15,6 +15,8 @@ Rows = dict[Key, Stored]
 ROUNDS = 12
 MENDINGS = 6
 UNIQUE = ("U", "V")
+NOT_OURS = "not_open"
+"""What the peer must not change, since a filter hides it from him, is kept for the owner alone."""
 
 
 class Judge:
@@ -107,7 +109,10 @@ class Judge:
     def listed(self, site: "Site") -> set[Key]:
         """What waits at the node, or stands there as an open conflict."""
         connection = site.connection
-        return {*tables.waiting(connection), *(r.key for r in tables.records(connection) if r.open)}
+        return {
+            *tables.waiting(connection, but=NOT_OURS),
+            *(r.key for r in tables.records(connection) if r.open),
+        }
 
     def differences(self) -> list[str]:
         world = self.world
@@ -166,7 +171,7 @@ class Judge:
         world = self.world
         for attempt in range(MENDINGS):
             waiting = [(site, wanted) for site in world.sites for wanted in _unique_values(site)]
-            if not any(tables.waiting(site.connection) for site in world.sites):
+            if not any(tables.waiting(site.connection, but=NOT_OURS) for site in world.sites):
                 break
             for site, (key, value) in waiting:
                 holder = (k for k, row in site.rows().items() if k[0] == "P" and row.content[2] == value)
@@ -176,7 +181,7 @@ class Judge:
             for _ in range(4):
                 self.round()
         for site in world.sites:
-            if stuck := tables.waiting(site.connection):
+            if stuck := tables.waiting(site.connection, but=NOT_OURS):
                 raise Failure("stuck in quarantine", f"{'ABC'[site.index]}: {stuck}")
         if differing := self.differences():
             raise Failure("P2 after mending", "; ".join(differing))

@@ -26,6 +26,10 @@ def configuration(aliases: Sequence[str], policy: str, filtered: Sequence[tuple[
     found = {**BASE, "CONFLICT": {"*": policy}, "MASTER": aliases[0], "SLAVE": aliases[1]}
     if filtered:
         found["PEERS"] = {aliases[target]: {"FILTER": VIEW} for _, target in filtered}
+    if len(aliases) > 2:
+        # One settings module stands for all nodes, so it can't say who is whose peer. With one who never
+        # reads nothing is pruned by itself; `prune` does it where it is right.
+        found["PEERS"] = {"nobody": {}}
     return found
 
 

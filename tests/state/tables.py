@@ -183,11 +183,12 @@ def _with_it(item: Mapping[str, Any]) -> Iterator[Record]:
             yield Record(key, "cascade", (content,), open=False)
 
 
-def waiting(connection: Any) -> dict[Key, str]:
-    """Keys that stand in quarantine or wait, and why."""
+def waiting(connection: Any, *, but: str = "") -> dict[Key, str]:
+    """Keys that stand in quarantine or wait, and why; without those of one reason."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT model, key, reason FROM peersync_quarantine ORDER BY id")
-        return {key_of(label, text): reason for label, text, reason in cursor.fetchall() if label in KIND}
+        found = [(label, text, why) for label, text, why in cursor.fetchall() if label in KIND and why != but]
+    return {key_of(label, text): why for label, text, why in found}
 
 
 def traces(alias: str) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Travel:
         if run.steps > ENDLESS:
             raise Failure("endless", f"a transfer does not end in {ENDLESS} steps")
         before = self.world.rows()
-        logged = len(run.transfer.log)
+        last = run.transfer.log[-1:]
         try:
             over = bool(run.transfer.step())
         except PeersyncError as error:
@@ -108,7 +108,9 @@ class Travel:
         run.error = run.error or getattr(run.transfer, "error", None)
         if run.error is not None:
             self.world.trace.append(f"   refused: {run.error!r}")
-        for caller, batch in run.transfer.log[logged:]:
+        now = run.transfer.log[-1:]
+        if now and (not last or now[0] is not last[0]):
+            caller, batch = now[0]
             self.applied.append((run.source, run.target, caller, batch))
             self.world.judge.saw(run.source, run.target, batch)
         self.world.judge.step(run, before, self.world.rows())
