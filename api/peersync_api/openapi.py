@@ -3,6 +3,8 @@
 Nothing at run time imports this module. ``python -m tests.openapi`` writes what it makes.
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import re
@@ -72,7 +74,7 @@ SETTINGS = {
 }
 
 
-def closed(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+def closed(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: the shapes have the members that they name, and no others."""
     for schema in result["components"]["schemas"].values():
         if "properties" in schema:
@@ -117,15 +119,17 @@ class PeersyncSchema(AutoSchema):
     def get_summary(self) -> str:
         return _sentence(type(self.view), self.method)
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         if not isinstance(self.view, PeersyncView):
             return "Open to anybody."
         scopes = self.view.scopes.get(self.method, ())
         return f"Scope: {' or '.join(scopes) or 'any'}."
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> list[Any]:
         view: Any = self.view
-        known = [("query", name, *_PARAMETERS[name]) for name in view.parameters if self.method == "GET"]
+        known: list[Any] = [
+            ("query", name, *_PARAMETERS[name]) for name in view.parameters if self.method == "GET"
+        ]
         if isinstance(view, PeersyncView):
             known += [("header", name, *about) for name, about in _HEADERS.items()]
         found = [
@@ -200,7 +204,7 @@ def document() -> dict[str, Any]:
 
 def as_yaml(found: dict[str, Any]) -> str:
     """The document as ``openapi.yaml`` holds it."""
-    return OpenApiYamlRenderer().render(found, renderer_context={}).decode()
+    return str(OpenApiYamlRenderer().render(found, renderer_context={}), "utf-8")
 
 
 def as_page(found: dict[str, Any]) -> str:

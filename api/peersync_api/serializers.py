@@ -1,6 +1,6 @@
 """The shapes of docs/protocol.md for ``openapi.yaml``. What comes is really read by :mod:`peersync.wire`.
 
-A member without a serializer of its own is a :class:`Shape`: a field that carries its JSON Schema.
+Those of records are made from the records themselves: what gains a member there gains it here.
 """
 
 from __future__ import annotations
@@ -9,78 +9,60 @@ from typing import Any
 
 from rest_framework import serializers
 
-from peersync.records import FIGURES
+from peersync.records import Description, Figures, Outcome, Progress, Range
 from peersync_api.problems import CODES
-
-JsonSchema = dict[str, Any]
-
-TEXT: JsonSchema = {"type": "string"}
-TEXT_OR_NULL: JsonSchema = {"type": ["string", "null"]}
-COUNT: JsonSchema = {"type": "integer", "minimum": 0}
-FLAG: JsonSchema = {"type": "boolean"}
-NODE: JsonSchema = {"type": "string", "format": "uuid"}
-NODE_OR_EMPTY: JsonSchema = {"type": "string", "description": "A node's id, or empty."}
-LABEL: JsonSchema = {"type": "string", "pattern": r"^\w+\.\w+$", "description": "app.Model"}
-POINT: JsonSchema = {
-    "type": "array",
-    "prefixItems": [COUNT, {"type": "string", "maxLength": 120}],
-    "minItems": 2,
-    "maxItems": 2,
-    "description": "A place of a history: [seq, nonce].",
-}
-POINT_OR_NULL: JsonSchema = {"anyOf": [POINT, {"type": "null"}]}
-KEY: JsonSchema = {
-    "type": "array",
-    "minItems": 1,
-    "items": {},
-    "description": "What names a row: values, nested where the identity holds a foreign key.",
-}
-KEY_OR_NULL: JsonSchema = {"anyOf": [KEY, {"type": "null"}]}
-
-
-def listing(items: JsonSchema) -> JsonSchema:
-    """A list of these."""
-    return {"type": "array", "items": items}
-
-
-def mapping(values: JsonSchema) -> JsonSchema:
-    """An object of free names, with these values."""
-    return {"type": "object", "additionalProperties": values}
-
-
-VERSION = {**mapping(COUNT), "description": "What the row has seen: {node: place}."}
-PLACE: JsonSchema = {
-    "type": "object",
-    "properties": {"cursor": POINT_OR_NULL, "head": POINT_OR_NULL, "after": TEXT_OR_NULL},
-    "additionalProperties": False,
-}
-RETIRED: JsonSchema = {
-    "type": "array",
-    "prefixItems": [NODE, COUNT, TEXT, NODE],
-    "minItems": 4,
-    "maxItems": 4,
-    "description": "An id that was given up: [id, seq, nonce, install].",
-}
-OPTIONS: JsonSchema = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("mirror", "accept_conflicts", "dry_run", "first", "final", "repair", "retry"), FLAG),
-        "pruned": COUNT,
-    },
-    "additionalProperties": False,
-}
+from peersync_api.shapes import (
+    COUNT,
+    KEY,
+    LABEL,
+    NODE,
+    NODE_OR_EMPTY,
+    OPTIONS,
+    PLACE,
+    POINT,
+    TEXT,
+    TEXT_OR_NULL,
+    VERSION,
+    listing,
+    mapping,
+    schema_of,
+)
 
 
 class Shape(serializers.Field):  # type: ignore[type-arg]
     """A member of this JSON Schema."""
 
-    def __init__(self, schema: JsonSchema, **kwargs: Any) -> None:
+    def __init__(self, schema: dict[str, Any], **kwargs: Any) -> None:
         self.json_schema = schema
         super().__init__(**kwargs)
 
 
 def text() -> serializers.CharField:
     return serializers.CharField(allow_blank=True)
+
+
+def _of(record: type, **exact: dict[str, Any]) -> type[serializers.Serializer[Any]]:
+    """The serializer of a record; ``exact``: schemas of single members, instead of their type's."""
+    members = {name: Shape(schema) for name, schema in schema_of(record, **exact)["properties"].items()}
+    about = (record.__doc__ or "").strip().splitlines()[0]
+    return type(f"{record.__name__}Serializer", (serializers.Serializer,), {"__doc__": about, **members})
+
+
+DescriptionSerializer = _of(
+    Description,
+    node=NODE,
+    install=NODE,
+    protocol={"type": "integer", "const": 1},
+    told={"type": "integer", "minimum": -1},
+)
+RangeSerializer = _of(Range)
+OutcomeSerializer = _of(Outcome, figures=mapping(schema_of(Figures)), wanted=mapping(listing(KEY)))
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far the caller's feed was consumed."""
+
+    models = Shape(mapping(schema_of(Progress)))
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
@@ -99,74 +81,6 @@ class HealthSerializer(serializers.Serializer[Any]):
     status = Shape({"type": "string", "const": "ok"})
 
 
-class ModelSerializer(serializers.Serializer[Any]):
-    """One synchronised model, as the caller may see it."""
-
-    label = Shape(LABEL)  # type: ignore[assignment]
-    fields = Shape(mapping(TEXT))  # type: ignore[assignment]
-    identity = Shape(listing(TEXT))
-    fingerprint = text()
-    policy = text()
-    direction = text()
-    filtered = serializers.BooleanField()
-    bulk = Shape(listing(TEXT))
-    empty = serializers.BooleanField()
-
-
-class DescriptionSerializer(serializers.Serializer[Any]):
-    """Who the node is, and what it has seen of the caller's history."""
-
-    node = Shape(NODE)
-    install = Shape(NODE)
-    protocol = Shape({"type": "integer", "const": 1})
-    clock = Shape({**COUNT, "description": "ms since the epoch"})
-    models = ModelSerializer(many=True)
-    head = Shape(POINT)
-    points = Shape(listing(POINT))
-    retired = Shape(listing(RETIRED))
-    pruned = Shape(COUNT)
-    role = text()
-    use_tz = serializers.BooleanField()
-    time_zone = text()
-    vendor = text()
-    limits = Shape(mapping(COUNT))
-    passes = Shape(listing(POINT))
-    place = text()
-    read_only = serializers.BooleanField()  # type: ignore[assignment]
-    name = text()
-
-
-class ProgressSerializer(serializers.Serializer[Any]):
-    """How far the caller's feed was consumed."""
-
-    models = Shape(
-        mapping(
-            {
-                "type": "object",
-                "properties": {
-                    "cursor": POINT_OR_NULL,
-                    "head": POINT_OR_NULL,
-                    "after": TEXT_OR_NULL,
-                    "last": KEY_OR_NULL,
-                    "past": KEY_OR_NULL,
-                    "owed": TEXT_OR_NULL,
-                    "baseline": FLAG,
-                    "compare": FLAG,
-                },
-                "required": ["cursor", "head", "after", "last", "past", "owed", "baseline", "compare"],
-                "additionalProperties": False,
-            }
-        )
-    )
-
-
-class RangeSerializer(serializers.Serializer[Any]):
-    """Keys after one, up to another; null is open."""
-
-    after = Shape(KEY_OR_NULL)
-    upto = Shape(KEY_OR_NULL)
-
-
 class RangesSerializer(serializers.Serializer[Any]):
     """What to compare."""
 
@@ -174,7 +88,7 @@ class RangesSerializer(serializers.Serializer[Any]):
     parts = serializers.IntegerField(min_value=1, max_value=10_000)
 
 
-class DigestSerializer(RangeSerializer):
+class DigestSerializer(RangeSerializer):  # type: ignore[misc, valid-type]
     """The rows of one range: how many, and the digest of their keys and contents."""
 
     count = Shape(COUNT)
@@ -191,24 +105,6 @@ class KeysSerializer(serializers.Serializer[Any]):
     """The rows that are asked for."""
 
     keys = Shape({**listing(KEY), "minItems": 1})
-
-
-class OutcomeSerializer(serializers.Serializer[Any]):
-    """What became of a batch, and what waits."""
-
-    figures = Shape(
-        mapping(
-            {
-                "type": "object",
-                "properties": dict.fromkeys(FIGURES, COUNT),
-                "required": list(FIGURES),
-                "additionalProperties": False,
-            }
-        )
-    )
-    wanted = Shape(mapping(listing(KEY)))
-    quarantined = Shape(mapping(COUNT))
-    warnings = Shape(listing(TEXT))
 
 
 class BatchHeaderSerializer(serializers.Serializer[Any]):
