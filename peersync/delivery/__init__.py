@@ -1,8 +1,9 @@
 """Automatic sync: what is changed here goes to the peers, and what is changed there comes, by itself.
 
 ``gate``: whether it may run in this process. ``targets``: whom it serves. ``leases``: one process per peer.
-``receivers``: Django's signals, which wake it. ``process`` and ``engine``: the thread. ``rounds``: one transfer.
-``polls``: waiting at a source. ``inline`` and ``watch``: the same on commit, and in the foreground.
+``receivers``: Django's signals, which wake it. ``process`` and ``engine``: the thread. ``rounds``: one
+transfer. ``polls``: waiting at a source. ``inline`` and ``watch``: the same on commit, and in the
+foreground.
 
 Nothing here is imported by a process in which nothing is to be sent, but the receivers.
 """
@@ -37,7 +38,8 @@ __all__ = [
 def exclusive(peer: str, patience: float = 10.0) -> Iterator[bool]:
     """A sync by hand: no process delivers to the peer meanwhile. Yields whether that could be had in time.
 
-    Where it could not, the sync goes on all the same: two transfers at once do no harm, one of them may be refused.
+    Where it could not, the sync goes on all the same: two transfers at once do no harm, one of them may be
+    refused.
     """
     from peersync.delivery import leases
 

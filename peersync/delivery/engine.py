@@ -1,8 +1,8 @@
 """The background of automatic sync: one daemon thread per process that watches over the peers.
 
-It sleeps until somebody wakes it, looks around every few seconds, and gives each round with a peer to a short-lived
-thread, so that a peer that hangs delays no other. Between rounds no connection of ours is open. A save does nothing
-but set an event.
+It sleeps until somebody wakes it, looks around every few seconds, and gives each round with a peer to a
+short-lived thread, so that a peer that hangs delays no other. Between rounds no connection of ours is open.
+A save does nothing but set an event.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DatabaseError, connections
 
@@ -54,7 +55,7 @@ class Line:
 
 
 class Engine:
-    """``jobs``: what is to be done, asked once, when the thread starts. ``allowed``: whether it may be done now."""
+    """``jobs``: what is to be done, asked when the thread starts. ``allowed``: whether it may be done now."""
 
     def __init__(self, jobs: Callable[[], Sequence[Job]], allowed: Callable[[], bool]) -> None:
         self.pid = os.getpid()
@@ -187,7 +188,7 @@ class Engine:
                     self._round(line)
             elif sum(one.running for one in self._lines) < ROUNDS:
                 line.running = True
-                self._spawn(f"peersync-delivery:{line.job.name}", lambda line=line: self._round(line))
+                self._spawn(f"peersync-delivery:{line.job.name}", partial(self._round, line))
         if self._flushing and not any(line.running for line in self._lines):
             self._quiet.set()
 

@@ -1,7 +1,8 @@
 """Whether automatic sync may run in this process now: its mode, test processes, and pauses.
 
-A test process (``setup_test_environment`` was called) never delivers, polls or flushes, unless a test says so: nobody's
-test suite posts to a real peer. The verdict sticks, since what a suite left behind must not go out after its teardown.
+A test process (``setup_test_environment`` was called) never delivers, polls or flushes, unless a test says
+so: nobody's test suite posts to a real peer. The verdict sticks, since what a suite left behind must not go
+out after its teardown.
 """
 
 from __future__ import annotations
@@ -66,16 +67,17 @@ def mode() -> str:
 
 def allowed() -> bool:
     """Whether something may be sent in the background now."""
-    return not _gate.pauses and mode() == "background"
+    return not paused() and mode() == "background"
 
 
 def paused() -> bool:
-    return bool(_gate.pauses)
+    sync = sys.modules.get("peersync.sync")  # where nobody imported it, nobody paused there
+    return bool(_gate.pauses) or (sync is not None and sync.is_paused())
 
 
 @contextmanager
 def pause() -> Iterator[None]:
-    """Nothing is sent by itself from this process meanwhile; what was changed goes out at the end of the block."""
+    """Nothing is sent by itself from this process meanwhile; what was changed goes out at the end."""
     with _gate.lock:
         _gate.pauses += 1
     try:

@@ -1,17 +1,14 @@
-"""AUTO_SYNC "inline": a round on commit, in the thread of whoever saved. A failure is logged, and the save stands."""
+"""AUTO_SYNC "inline": a round on commit, in the thread of whoever saved. The save stands, whatever comes."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
 
-from peersync.conf import settings
-from peersync.delivery.rounds import Job, behind, deliver
+from peersync.delivery.rounds import Job, behind, client, deliver
 from peersync.delivery.targets import Target, automatic, local_alias
 from peersync.errors import PeersyncError
 from peersync.replicas.base import Replica
-from peersync.replicas.http import HttpReplica
 
 __all__ = ["TIMEOUT", "deliver_now"]
 
@@ -22,14 +19,16 @@ logger = logging.getLogger("peersync.delivery")
 _busy = threading.local()
 
 
-def deliver_now(alias: str) -> None:
-    """Send what the database ``alias`` has just committed. Raises nothing; a peer that failed a moment ago is left out."""
+def deliver_now(alias: str, sender: str = "") -> None:
+    """Send what ``alias`` has just committed, but not to ``sender``, from whom it came. Raises nothing."""
     if getattr(_busy, "on", False):
         return
     _busy.on = True
     try:
         own = alias == local_alias()
         for target in automatic():
+            if target.name == sender:
+                continue
             push, pull = target.push and own, target.alias and target.pull and alias == target.name
             if (push and behind(target.name)) or pull:
                 deliver(Job(target, push, pull, replica=_short(target)), renew=False)
@@ -43,8 +42,4 @@ def deliver_now(alias: str) -> None:
 
 def _short(target: Target) -> Replica | None:
     """A client of few seconds and no second try."""
-    if target.alias:
-        return None
-    peer = settings().peers[target.name]
-    limits = replace(settings().limits, timeout=TIMEOUT, answer_seconds=TIMEOUT, wait=0)
-    return HttpReplica(target.name, str(peer.url), peer.token, insecure=peer.insecure, limits=limits)
+    return None if target.alias else client(target, TIMEOUT, attempts=1)

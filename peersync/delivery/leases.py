@@ -1,7 +1,7 @@
 """Leases in the table Peer: of all processes of a site, one at a time delivers to a peer, and one polls it.
 
-All times are the database's own, since processes on several machines may share it. A lease is short and is renewed
-while its holder lives, so that another process takes over soon after one was killed.
+All times are the database's own, since processes on several machines may share it. A lease is short and is
+renewed while its holder lives, so that another process takes over soon after one was killed.
 
 ============  ====================  =========================================
 holder        until                 meaning
@@ -77,7 +77,7 @@ def _release(alias: str, peer: str, kind: Kind, holder: str) -> None:
 
 
 def cool_down(alias: str, peer: str, seconds: float) -> None:
-    """Nobody tries the peer before so many seconds have passed; called by whoever holds its lease, at its end."""
+    """Nobody tries the peer before so many seconds have passed. For whoever holds its lease, at the end."""
     Peer.objects.using(alias).filter(name=peer).update(lease_holder="", lease_until=_from_now(seconds))
 
 
@@ -127,8 +127,8 @@ def held(
 ) -> Iterator[Lease | None]:
     """The peer's lease for the length of the block, or None where another process has it.
 
-    ``renew``: kept for as long as the block lasts (by a thread), not for LEASE seconds only. ``cooling``: a peer that
-    failed a moment ago is tried all the same.
+    ``renew``: kept for as long as the block lasts (by a thread), not for LEASE seconds only. ``cooling``: a
+    peer that failed a moment ago is tried all the same.
     """
     holder = holder_name()
     if not _take(alias, peer, kind, holder, cooling=cooling):

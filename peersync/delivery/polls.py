@@ -14,9 +14,9 @@ from peersync.delivery import leases
 from peersync.delivery.rounds import LONGEST_PAUSE, Job, Result, backoff, deliver
 from peersync.delivery.targets import local_alias
 from peersync.errors import PeersyncError
-from peersync.records import Caller, Point, Progress
-from peersync.replicas.database import DatabaseReplica
-from peersync.sync import replica_for
+from peersync.handshake import Agreement, shake_hands
+from peersync.records import Point, Progress
+from peersync.sync import own_replica, replica_for
 
 __all__ = ["Poller", "news"]
 
@@ -29,29 +29,31 @@ logger = logging.getLogger("peersync.delivery")
 class News(NamedTuple):
     new: bool
     place: tuple[Point | None, ...]
-    """How far we had read when we asked: two answers with one place mean that the round between them moved nothing."""
+    """How far we had read when we asked: one place twice, and the round in between moved nothing."""
 
 
 def news(job: Job, wait: float) -> News:
     """Whether the peer has something for us; waits for it at the peer, up to ``wait`` seconds.
 
-    No transaction is open here meanwhile, nor there. What is still owed (a first contact, a comparison) is news too.
+    No transaction is open here meanwhile, nor there. What is still owed (a first contact, a comparison) is
+    news too.
     """
-    local = DatabaseReplica(local_alias(), peer=job.name)
-    remote = job.replica or replica_for(job.name)
-    me, other = local.describe(), remote.describe()
-    known = local.checkpoint(Caller(other.node, other.install))
-    common = [info.label for info in other.models if me.model(info.label)]
-    progress = [known.get(label, Progress()) for label in common]
-    cursors = [one.cursor for one in progress if one.cursor is not None]
+    peer = job.peer()
+    local, remote = own_replica(peer), replica_for(peer)
+    agreement: Agreement | None = None
+    for found in shake_hands(remote, local, local="target", models=job.options.models):
+        agreement = found
+    if agreement is None or not agreement.names:
+        return News(False, ())
+    known = local.checkpoint(agreement.as_source())
+    progress = [known.get(label, Progress()) for label in agreement.names]
     place = tuple(one.cursor for one in progress)
-    if len(cursors) < len(common) or any(one.compare or one.owed for one in progress):
+    cursors = [one.cursor for one in progress if one.cursor is not None]
+    if len(cursors) < len(progress) or any(one.owed is not None for one in progress):
         return News(True, place)
-    if not cursors:
-        return News(False, place)
     cursor = min(cursors)
     connections.close_all()
-    batch = remote.changes(Caller(me.node, me.install), common, cursor, None, 1, wait=wait)
+    batch = remote.changes(agreement.as_target(), list(agreement.names), cursor, None, 1, wait=wait)
     moved = list(batch.end.get("cursor") or cursor) != list(cursor)
     return News(bool(batch.rows) or moved, place)
 
@@ -102,7 +104,7 @@ class Poller(threading.Thread):
             result = deliver(self.job, push=False, pull=True)
         finally:
             connections.close_all()
-        if result is Result.FAILED or failed and result is Result.HELD:
+        if result is Result.FAILED or (failed and result is Result.HELD):
             self._failures += 1
             self.stop.wait(backoff(self._failures))
             return

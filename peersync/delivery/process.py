@@ -108,6 +108,7 @@ def _resumed() -> None:
 
 
 def _forked() -> None:
-    global _process  # noqa: PLW0603  # the parent's thread is not in the child, and its locks may be held for ever
+    """The parent's thread is not in the child, and its locks may be held for ever."""
+    global _process  # noqa: PLW0603  # as above
     _process = _Process()
     gate.forked()

@@ -1,7 +1,8 @@
 """Django's signals: a save or a deletion of a synchronised model wakes the delivery when it is committed.
 
-A receiver does nothing but register one call on commit; that call sets an event (``background``), or does a round in
-the caller's thread (``inline``). What was changed is read from the feed: signals only say that it is time to look.
+A receiver does nothing but register one call on commit; that call sets an event (``background``), or does a
+round in the caller's thread (``inline``). What was changed is read from the feed: signals only say that it
+is time to look.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ def connect() -> None:
     pre_migrate.connect(_migrating, dispatch_uid=UID)
     post_migrate.connect(_migrated, dispatch_uid=UID)
     setting_changed.connect(_forget, dispatch_uid=UID)
+    from peersync.apply.batch import rows_applied
+
+    rows_applied.connect(_applied, dispatch_uid=UID)
     process.prepare()
 
 
@@ -77,6 +81,15 @@ def _related(sender: type[Model], action: str, using: str, **_: Any) -> None:
         _saved(sender, using)
 
 
+def _applied(using: str, peer: str, **_: Any) -> None:
+    """What came from one peer goes on to the others. Sent after the commit."""
+    try:
+        if gate.mode() != "off" and _watched(using):
+            _committed(using, peer)
+    except PeersyncError:
+        return
+
+
 def _on_commit(using: str) -> None:
     call = _call(using)
     waiting = getattr(connections[using], "run_on_commit", None)
@@ -91,14 +104,14 @@ def _call(using: str) -> Callable[[], None]:
     return partial(_committed, using)
 
 
-def _committed(using: str) -> None:
+def _committed(using: str, sender: str = "") -> None:
     mode = gate.mode()
     if mode == "background":
         process.wake()
     elif mode == "inline" and not gate.paused():
         from peersync.delivery import inline
 
-        inline.deliver_now(using)
+        inline.deliver_now(using, sender)
 
 
 def _requested(**_: Any) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from django.db import DatabaseError
 from django.db.models import F
-from django.utils import timezone
 
 from peersync import sync
+from peersync.conf import settings
 from peersync.delivery import leases
 from peersync.delivery.targets import Target, local_alias
 from peersync.errors import FirstContactNeeded, PeersyncError
 from peersync.models import Journal, Node, Peer
 from peersync.replicas.base import Replica
+from peersync.replicas.http import HttpReplica
+from peersync.replicas.http_session import Retries
 from peersync.sync import Options, TransferReport
 
-__all__ = ["LONGEST_PAUSE", "Job", "Result", "backoff", "behind", "deliver"]
+__all__ = ["LONGEST_PAUSE", "Job", "Result", "backoff", "behind", "client", "deliver"]
 
 LONGEST_PAUSE = 15.0
 """Seconds between two tries of a peer that fails."""
@@ -51,6 +53,23 @@ class Job:
     def name(self) -> str:
         return self.target.name
 
+    def peer(self) -> str | Replica:
+        """As :func:`peersync.push` takes it."""
+        if self.replica is not None or self.target.alias or not self.options.automatic:
+            return self.replica or self.name
+        return client(self.target)
+
+
+def client(target: Target, timeout: int | None = None, attempts: int = 2) -> Replica:
+    """A client that gives up sooner than that of the commands: a round that failed is made again anyway."""
+    peer, limits = settings().peers[target.name], settings().limits
+    if timeout is not None:
+        limits = replace(limits, timeout=timeout, answer_seconds=timeout, wait=0)
+    retries = Retries(attempts=attempts)
+    return HttpReplica(
+        target.name, str(peer.url), peer.token, insecure=peer.insecure, limits=limits, retries=retries
+    )
+
 
 def backoff(failures: int) -> float:
     """1, 2, 4 … at most 15 seconds."""
@@ -73,56 +92,52 @@ def deliver(job: Job, *, push: bool | None = None, pull: bool | None = None, ren
     ``push``, ``pull``: only these of what the job says. ``renew``: see :func:`leases.held`.
     """
     alias = local_alias()
+    steps = {"pull": job.pull if pull is None else pull, "push": job.push if push is None else push}
     try:
         with leases.held(alias, job.name, renew=renew) as lease:
             if lease is None:
                 return Result.HELD
-            error = _transfers(job, job.push if push is None else push, job.pull if pull is None else pull)
-            return _note(alias, job.target, error)
+            for step in (name for name, wanted in steps.items() if wanted):
+                error = _transfer(alias, job, step)
+                if error is not None:
+                    _put_off(alias, job.target, error)
+                    return Result.FAILED
+            return Result.DONE
     except (DatabaseError, PeersyncError) as error:
         # Our own database is away, busy, or not migrated yet: nothing can be written down there.
         logger.debug("No round with %s: %s", job.name, error)
         return Result.FAILED
 
 
-def _transfers(job: Job, push: bool, pull: bool) -> PeersyncError | None:
-    """Do them in order until one fails; that one's error."""
-    peer = job.replica or job.name
-    for wanted, transfer in ((pull, sync.pull), (push, sync.push)):
-        if not wanted:
-            continue
-        try:
-            report = transfer(peer, job.options)
-        except PeersyncError as error:
-            return error
-        except Exception as error:  # a bug of ours must not end automatic sync for ever
-            logger.exception("Automatic sync with %s failed", job.name)
-            return PeersyncError(f"{type(error).__name__} while synchronising; the log has the details.")
-        if job.report:
-            job.report(report)
-        if report.error:
-            return report.error
-    return None
+def _transfer(alias: str, job: Job, step: str) -> PeersyncError | None:
+    """Its error; the run stands in the tables then."""
+    try:
+        peer = job.peer()
+        report = sync.pull(peer, job.options) if step == "pull" else sync.push(peer, job.options)
+    except PeersyncError as error:  # no transfer came about
+        Peer.objects.using(alias).filter(name=job.name).update(failures=F("failures") + 1)
+        return error
+    except Exception as error:  # a bug of ours must not end automatic sync for ever
+        logger.exception("Automatic sync with %s failed", job.name)
+        Peer.objects.using(alias).filter(name=job.name).update(failures=F("failures") + 1)
+        return PeersyncError(f"{type(error).__name__} while synchronising; the log has the details.")
+    if job.report:
+        job.report(report)
+    return report.error
 
 
-def _note(alias: str, target: Target, error: PeersyncError | None) -> Result:
-    """Write into the peer's row how the round went; a failed one makes everybody wait before the next."""
+def _put_off(alias: str, target: Target, error: PeersyncError) -> None:
+    """Say in the peer's row what is wrong, and let nobody try it again at once."""
     row = Peer.objects.using(alias).filter(name=target.name)
-    if error is None:
-        row.update(last_contact=timezone.now(), last_error="", failures=0)
-        return Result.DONE
     text = _sentence(target, error)
-    logger.warning("Automatic sync with %s: %s", target.name, text)
-    row.update(last_error=text, failures=F("failures") + 1)
+    row.update(last_error=text)
     failures = row.values_list("failures", flat=True).first() or 1
-    leases.cool_down(
-        alias, target.name, LONGEST_PAUSE if isinstance(error, FirstContactNeeded) else backoff(failures)
-    )
-    return Result.FAILED
+    logger.log(logging.WARNING if failures == 1 else logging.DEBUG, "Sync with %s: %s", target.name, text)
+    seconds = LONGEST_PAUSE if isinstance(error, FirstContactNeeded) else backoff(failures)
+    leases.cool_down(alias, target.name, seconds)
 
 
 def _sentence(target: Target, error: PeersyncError) -> str:
-    text = str(error)
-    if isinstance(error, FirstContactNeeded) and "sync_data" not in text:
-        return f"{text} Run once: {target.command}"
-    return text
+    if isinstance(error, FirstContactNeeded):
+        return f"{error.detail} Run once by hand: {target.command}"
+    return str(error)

@@ -13,6 +13,8 @@ from peersync.registry import expand, registry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from django.db.models import Model
+
 DIRECTIONS = {
     "master-to-slave": ("push",),
     "push": ("push",),
@@ -113,7 +115,7 @@ def labels(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
             for label, model in known.items()
             if model.model in models
             or label.lower() == pattern.lower()
-            or (model.through and model.model._meta.auto_created in models)
+            or (model.through and owner(model.model) in models)
         ]
         if not found:
             raise wrong(
@@ -121,6 +123,11 @@ def labels(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
             )
         chosen.update(dict.fromkeys(found))
     return tuple(label for label in known if label in chosen)
+
+
+def owner(through: type[Model]) -> Any:
+    """The model whose many-to-many field made this table."""
+    return through._meta.auto_created
 
 
 def check_settings() -> None:

@@ -52,7 +52,8 @@ def _one(known: dict[str, Target], name: str | None) -> Target:
             return known[name]
         if name in settings().peers:
             raise wrong(
-                f"The peer {name} has no URL, so only it can call us. Give it a URL in PEERS, or use --peer-url."
+                f"The peer {name} has no URL, so only it can call us."
+                " Give it a URL in PEERS, or use --peer-url."
             )
         raise wrong(f"There is no peer {name}. {_who(known)}")
     slave = slave_alias()
@@ -121,6 +122,6 @@ def _given_token(options: dict[str, Any]) -> str | None:
 
 def _no_token(name: str) -> str:
     return (
-        f"There is no token for {name}. Run `manage.py sync_peer add NAME` over there, and give it with --token, "
-        f'--token-file, {TOKEN} in the environment, or "TOKEN" in PEERS.'
+        f"There is no token for {name}. Run `manage.py sync_peer add NAME` over there, and give it with "
+        f'--token, --token-file, {TOKEN} in the environment, or "TOKEN" in PEERS.'
     )

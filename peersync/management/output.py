@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from peersync.errors import PeersyncError
     from peersync.records import Figures, Key
@@ -24,7 +24,7 @@ def dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     """Lines of a table; the first column to the left, numbers to the right."""
     text = [[_cell(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in text) for i in range(len(head))]

@@ -140,8 +140,9 @@ def _silent(peers: list[PeerStatus]) -> list[str]:
     if settings().auto_sync == "off":
         return []
     return [
-        f"{peer.lag_rows:,} changes wait for {peer.name}, the oldest for {timedelta(seconds=int(peer.lag_seconds))}: "
-        "nobody delivers. Does a process of the site run? Else use sync_data --watch, or cron."
+        f"{peer.lag_rows:,} changes wait for {peer.name}, the oldest for "
+        f"{timedelta(seconds=int(peer.lag_seconds))}: nobody delivers. Does a process of the site run?"
+        " Else use sync_data --watch, or cron."
         for peer in peers
         if peer.name in auto and not peer.last_error and peer.lag_seconds > LONG.total_seconds()
     ]

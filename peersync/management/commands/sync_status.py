@@ -51,8 +51,8 @@ def _lines(found: Status) -> list[str]:
         (run["started"][:19], f"{run['source']} → {run['target']}", run["status"], _moved(run), run["error"])
         for run in found.runs
     ]
-    head = ("last runs", "transfer", "status", "changed rows", "error")
-    return lines + (output.table(head, runs) if runs else ["No runs yet."])
+    columns = ("last runs", "transfer", "status", "changed rows", "error")
+    return lines + (output.table(columns, runs) if runs else ["No runs yet."])
 
 
 def _moved(run: dict[str, Any]) -> int:
