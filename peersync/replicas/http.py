@@ -90,7 +90,10 @@ class HttpReplica:
         if not isinstance(value, dict) or not {"node", "install", "protocol"} <= value.keys():
             detail = f"{self.name}: what stands at {self._transport.url} is not peersync."
             raise NotPeersync(detail, hint="Check URL: it is where the peer includes peersync_api.urls.")
-        return wire.read_description(value)
+        found = wire.read_description(value)
+        # What the driver of a database gave travels over an alias only.
+        models = (replace(one, bulk=tuple(e for e in one.bulk if e == "pgcopy")) for one in found.models)
+        return replace(found, models=tuple(models))
 
     def snapshot(
         self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int
