@@ -1,4 +1,5 @@
-"""Capture: noting in the journal, in the writer's own transaction, that a row changed. One plain insert, nothing more.
+"""Capture: noting in the journal, in the writer's own transaction, that a row changed. One plain insert, no
+more.
 
 Triggers (the default) are made by ``migrate`` and ``sync_peer install`` and kept through migrations; with
 ``CAPTURE = "signals"`` Django's signals do it. What our own applying writes is not captured (:func:`off`).

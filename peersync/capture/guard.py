@@ -1,7 +1,7 @@
 """The off-switch: what a peer sent is written without being captured as a change of our own.
 
-It holds in the running transaction only, and only for the tables that it names: a user's trigger that writes another
-table meanwhile is captured as always.
+It holds in the running transaction only, and only for the tables that it names: a user's trigger that writes
+another table meanwhile is captured as always.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Making, looking at and taking away the triggers of a database.
 
-Only ``migrate`` and ``sync_peer install`` make them. A table whose text is right is not touched; each other one gets a
-short transaction of its own with a lock timeout, so that a busy site never stands still behind us.
+Only ``migrate`` and ``sync_peer install`` make them. A table whose text is right is not touched; each other
+one gets a short transaction of its own with a lock timeout, so that a busy site never stands still behind
+us.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from peersync.capture import postgres, sqlite
 from peersync.capture.plans import Made, Plan, Standing, models_on, plan, tables_exist
 from peersync.conf import settings
 from peersync.errors import PeersyncError
-from peersync.models import InstalledTrigger, MissedCapture
+from peersync.models import InstalledTrigger, MissedCapture, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,8 +42,8 @@ _BUSY = ("55P03", "40P01")
 class Problem:
     """What is wrong with the capture of one model.
 
-    ``lost``: changes may have gone by unseen, so that the model owes a comparison; otherwise it is captured, but not
-    by the text that these settings ask for.
+    ``lost``: changes may have gone by unseen, so that the model owes a comparison; otherwise it is captured,
+    but not by the text that these settings ask for.
     """
 
     label: str
@@ -63,7 +64,10 @@ def by_triggers(connection: Any) -> bool:
 
 
 def check(alias: str) -> list[Problem]:
-    """What is wrong with the triggers; reads only. Empty where signals capture, or peersync's tables are missing."""
+    """What is wrong with the triggers; reads only.
+
+    Empty where signals capture, or where peersync's tables are missing.
+    """
     connection = connections[alias]
     if not by_triggers(connection) or not tables_exist(connection):
         return []
@@ -78,8 +82,9 @@ def check(alias: str) -> list[Problem]:
 def install(alias: str, labels: Iterable[str] | None = None) -> list[str]:
     """Make what is missing or other than it should be; returns the labels of those made.
 
-    Without ``labels``: all, and models that are synchronised no more lose theirs. A model that had triggers and lost
-    them is noted as :class:`MissedCapture`. Raises PeersyncError where the role has no right to make them. A table that stays busy is left, and :func:`check` goes on naming it.
+    Without ``labels``: all, and models that are synchronised no more lose theirs. A model that had triggers
+    and lost them is noted as :class:`MissedCapture`. A table that stays busy is left, and :func:`check` goes
+    on naming it. Raises PeersyncError where the role has no right to make them.
     """
     connection = connections[alias]
     if not supported(connection) or not tables_exist(connection):
@@ -114,12 +119,15 @@ def remove(alias: str) -> None:
 
 
 def mark(alias: str, problems: Iterable[Problem]) -> None:
-    """Note the models whose changes may have gone by unseen: they owe a comparison with every peer."""
-    for problem in problems:
-        if problem.lost:
-            MissedCapture.objects.using(alias).get_or_create(
-                model=problem.label, defaults={"reason": problem.reason}
-            )
+    """Note the models whose changes may have gone by unseen: they owe a comparison begun after now."""
+    lost = [problem for problem in problems if problem.lost]
+    if not lost:
+        return
+    seq = Node.objects.using(alias).values_list("last_seq", flat=True).first() or 0
+    for problem in lost:
+        MissedCapture.objects.using(alias).update_or_create(
+            model=problem.label, defaults={"reason": problem.reason, "seq": seq}
+        )
 
 
 def _standings(connection: Any, models: dict[str, SyncModel]) -> list[tuple[str, SyncModel, Standing]]:
@@ -146,18 +154,20 @@ def _problem(connection: Any, label: str, model: SyncModel, standing: Standing) 
 
 
 def _install_one(connection: Any, model: SyncModel, standing: Standing, known: str | None) -> bool:
-    """Make the triggers of one table unless they are right. ``known``: what InstalledTrigger says, None for nothing."""
+    """Make the triggers of one table unless they are right.
+
+    ``known``: InstalledTrigger's digest, if it has any.
+    """
     planned = plan(model, standing)
     if planned is None:
         return False
     made = _made(connection, planned)
     alias = connection.alias
-    if standing.reason and known is not None:
-        mark(alias, [Problem(model.label, standing.reason, lost=True)])
     if not standing.reason and standing.digest == made.digest:
         if known != made.digest:
             record(alias, model.label, made.digest)
         return False
+    lost = _lost(alias, model.label, standing, known)
     statements = list(made.statements)
     if connection.vendor == "postgresql":
         statements += postgres.after(connection, planned, standing)
@@ -167,8 +177,18 @@ def _install_one(connection: Any, model: SyncModel, standing: Standing, known: s
             sqlite.drop(connection, planned.table)
         _run(connection, statements)
         record(alias, model.label, made.digest)
+        mark(alias, lost)
 
-    return _patiently(connection, write, model.label)
+    if _patiently(connection, write, model.label):
+        return True
+    mark(alias, lost)
+    return False
+
+
+def _lost(alias: str, label: str, standing: Standing, known: str | None) -> list[Problem]:
+    """Whether something was promised before: by an install, or by a sync that went on without triggers."""
+    promised = known is not None or MissedCapture.objects.using(alias).filter(model=label).exists()
+    return [Problem(label, standing.reason, lost=True)] if standing.reason and promised else []
 
 
 def record(alias: str, label: str, digest: str) -> None:

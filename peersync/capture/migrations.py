@@ -1,9 +1,10 @@
 """Triggers through migrations.
 
-An execute wrapper on every connection looks for ALTER TABLE. SQLite loses a table's triggers when Django remakes the
-table, and refuses to drop a column that a trigger names; on PostgreSQL a function would name a key column that was
-renamed. So after each such statement the table gets, in the same transaction, triggers that fit the columns that it
-has now: a data migration that follows is captured. When ``migrate`` is over, the final text is installed.
+An execute wrapper on every connection looks for ALTER TABLE. SQLite loses a table's triggers when Django
+remakes the table, and refuses to drop a column that a trigger names; on PostgreSQL a function would name a
+key column that was renamed. So after each such statement the table gets, in the same transaction, triggers
+that fit the columns that it has now: a data migration that follows is captured. When ``migrate`` is over,
+the final text is installed.
 
 It is there outside of ``migrate`` too: tests of migrations run them without its signals.
 """
@@ -49,7 +50,7 @@ def connect() -> None:
         _on_connection(connection=connection)
 
 
-def _on_connection(connection: Any, **kwargs: Any) -> None:
+def _on_connection(connection: Any, **_kwargs: Any) -> None:
     if connection.vendor in ("sqlite", "postgresql") and watch not in connection.execute_wrappers:
         connection.execute_wrappers.append(watch)
 
@@ -75,7 +76,7 @@ def watch(execute: Callable[..., Any], sql: Any, params: Any, many: bool, contex
 
 @contextmanager
 def _without_names(connection: Any, table: str, what: str) -> Iterator[None]:
-    """SQLite drops no column that a trigger names, and tells so of tables that we have no model for any more too."""
+    """SQLite drops no column that a trigger names, in tables that we have no model for any more too."""
     if connection.vendor != "sqlite" or not _DROP_COLUMN.match(what):
         yield
         return

@@ -1,4 +1,6 @@
-"""What capture does for one table: which columns it names, and the digest by which an installed text is known again."""
+"""What capture does for one table: which columns it names, and the digest by which an installed text is
+known again.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """One table to capture. ``columns``: those that the table really has, which in the middle of a migrate are not
-    those of the model. ``schema``: the table's own, on PostgreSQL."""
+    """One table to capture.
+
+    ``columns``: those that the table really has, which in the middle of a migrate are not those of the
+    model. ``schema``: the table's own, on PostgreSQL.
+    """
 
     label: str
     table: str
@@ -41,9 +46,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Standing:
-    """What stands in the database for one table. ``digest``: of the installed text, empty where there is none.
+    """What stands in the database for one table. ``digest``: of the installed text, empty where there is
+    none.
 
-    ``reason``: why the table is not captured as it should be (missing, disabled, altered), empty where it is.
+    ``reason``: why the table is not captured as it should be (missing, disabled, altered), empty where it
+    is.
     """
 
     columns: frozenset[str]
@@ -106,7 +113,9 @@ def md5(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """SQL's text constant; both databases read it alike (standard_conforming_strings is PostgreSQL's default)."""
+    """SQL's text constant; both databases read it alike (standard_conforming_strings is PostgreSQL's
+    default).
+    """
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -121,7 +130,7 @@ def tables_exist(connection: Any) -> bool:
     names = [m._meta.db_table for m in (Journal, Applying, InstalledTrigger, MissedCapture)]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("SELECT count(to_regclass(n)) FROM unnest(%s) n", [names])
+            cursor.execute("SELECT count(to_regclass(n)) FROM unnest(%s::text[]) n", [names])
         elif connection.vendor == "sqlite":
             marks = ", ".join(["%s"] * len(names))
             cursor.execute(

@@ -1,7 +1,8 @@
 """Triggers on PostgreSQL: one generated function per table, one row trigger, one for TRUNCATE.
 
-The function belongs to whoever installs it and runs with that role's rights, so a writer needs none on our tables. It
-names its own table's key columns and our journal, nothing else: it survives every other change of the table.
+The function belongs to whoever installs it and runs with that role's rights, so a writer needs none on our
+tables. It names its own table's key columns and our journal, nothing else: it survives every other change of
+the table.
 """
 
 from __future__ import annotations
@@ -40,20 +41,17 @@ def make(connection: Any, plan: Plan, schema: str) -> Made:
     function = f"{q(schema)}.{q(function_name(plan.table))}"
     table = f"{q(plan.schema)}.{q(_bare(plan.table))}"
     body = _body(connection, plan, f"{q(schema)}.{q(journal_table())}")
-    switch = f"WHEN (strpos(COALESCE(current_setting('peersync.off', true), ''), {literal(token(plan.table))}) = 0)"
-    triggers = (
-        f"CREATE OR REPLACE TRIGGER {ROW} AFTER INSERT OR UPDATE OR DELETE ON {table}"
-        f" FOR EACH ROW {switch} EXECUTE FUNCTION {function}()",
-        f"CREATE OR REPLACE TRIGGER {TRUNCATE} BEFORE TRUNCATE ON {table}"
-        f" FOR EACH STATEMENT {switch} EXECUTE FUNCTION {function}()",
-    )
+    off = f"strpos(COALESCE(current_setting('peersync.off', true), ''), {literal(token(plan.table))})"
+    call = f"WHEN ({off} = 0) EXECUTE FUNCTION {function}()"
+    row = f"CREATE OR REPLACE TRIGGER {ROW} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {call}"
+    truncate = f"CREATE OR REPLACE TRIGGER {TRUNCATE} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {call}"
     head = (
         f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
         " SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $peersync$"
     )
-    digest = md5("\n".join((head, body, *triggers)))
+    digest = md5(f"{head}\n{body}\n{row}\n{truncate}")
     text = f"{head}\n-- peersync {digest} {md5(body)}\n{body}$peersync$"
-    return Made((text, *triggers), digest)
+    return Made((text, row, truncate), digest)
 
 
 def _bare(table: str) -> str:
@@ -149,7 +147,7 @@ def look(connection: Any, models: Iterable[SyncModel]) -> dict[str, Standing]:
             """
             SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype, p.prosrc, p.prosecdef
             FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-            WHERE t.tgname IN (%s, %s) AND t.tgparentid = 0 AND t.tgrelid = ANY(%s)
+            WHERE t.tgname IN (%s, %s) AND t.tgparentid = 0 AND t.tgrelid = ANY(%s::oid[])
             """,
             [ROW, TRUNCATE, [oid for _, oid, *_ in tables]],
         )
@@ -193,13 +191,13 @@ def after(connection: Any, plan: Plan, standing: Standing) -> Iterator[str]:
 def refresh(connection: Any, plan: Plan, schema: str) -> None:
     """In the middle of a migrate: give the function that the table has a text that fits its columns.
 
-    Only the function is replaced (no lock on the table). Without the right to do so the next install says so.
+    Only the function is replaced (no lock on the table), with the same text too: a session that has run it
+    would go on with a plan for the key's former type. Without the right to do so the next install says so.
     """
-    made = make(connection, plan, schema)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT format('%%I.%%I', n.nspname, p.proname), p.prosrc FROM pg_trigger t
+            SELECT format('%%I.%%I', n.nspname, p.proname) FROM pg_trigger t
             JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
             WHERE t.tgname = %s AND t.tgparentid = 0 AND t.tgrelid = to_regclass(%s)
             AND pg_has_role(p.proowner, 'USAGE')
@@ -209,13 +207,9 @@ def refresh(connection: Any, plan: Plan, schema: str) -> None:
         found = cursor.fetchone()
         if found is None:
             return
-        name, source = found
-        expected = made.statements[0]
-        if source not in expected:
-            mine = (
-                f"{connection.ops.quote_name(schema)}.{connection.ops.quote_name(function_name(plan.table))}"
-            )
-            cursor.execute(expected.replace(mine, name, 1))
+        q = connection.ops.quote_name
+        made = make(connection, plan, schema).statements[0]
+        cursor.execute(made.replace(f"{q(schema)}.{q(function_name(plan.table))}", found[0], 1))
 
 
 def strangers(connection: Any, keep: Iterable[str]) -> list[tuple[str, ...]]:
@@ -225,8 +219,8 @@ def strangers(connection: Any, keep: Iterable[str]) -> list[tuple[str, ...]]:
         cursor.execute(
             """
             SELECT format('%%I.%%I', n.nspname, c.relname), array_agg(quote_ident(t.tgname) ORDER BY t.tgname)
-            FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-            JOIN pg_proc p ON p.oid = t.tgfoid
+            FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc p ON p.oid = t.tgfoid
             WHERE t.tgname IN (%s, %s) AND t.tgparentid = 0 AND p.pronamespace = %s::regnamespace
             AND c.oid <> ALL (ARRAY(SELECT to_regclass(k) FROM unnest(%s::text[]) k
                                     WHERE to_regclass(k) IS NOT NULL)::oid[])

@@ -1,7 +1,8 @@
-"""CAPTURE "signals": for owners who refuse triggers. Django's signals write the journal, by the writer's connection.
+"""CAPTURE "signals": for owners who refuse triggers. Django's signals write the journal, by the writer's
+connection.
 
-A deletion is noted before it is made (afterwards nobody could say what the row's key text was), everything else after
-it. What no signal tells of is listed in docs/capture.md; ``--verify`` finds it.
+A deletion is noted before it is made (afterwards nobody could say what the row's key text was), everything
+else after it. What no signal tells of is listed in docs/capture.md; ``--verify`` finds it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def connect() -> None:
     _listen()
 
 
-def _on_setting(setting: str, **kwargs: Any) -> None:
+def _on_setting(setting: str, **_kwargs: Any) -> None:
     if setting == "SYNC_CONFIG":
         _listen()
 
@@ -88,7 +89,9 @@ def _tables(sender: type[Model]) -> list[SyncModel]:
 
 
 def _throughs(sender: type[Model]) -> list[tuple[SyncModel, RawColumn]]:
-    """Automatic many-to-many tables whose rows go with a row of ``sender``, and their column that points to it."""
+    """Automatic many-to-many tables whose rows go with a row of ``sender``, and their column that points to
+    it.
+    """
     concrete = sender._meta.concrete_model
     assert concrete is not None  # noqa: S101  # as above
     family = {m._meta.label for m in (concrete, *concrete._meta.all_parents)}
@@ -101,7 +104,7 @@ def _throughs(sender: type[Model]) -> list[tuple[SyncModel, RawColumn]]:
     ]
 
 
-def _on_pre_save(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+def _on_pre_save(sender: type[Model], instance: Model, using: str, **_kwargs: Any) -> None:
     """Look at the row where the journal needs to know what stood there: its identity, its excluded fields."""
     seen: Seen = {}
     for model in _tables(sender):
@@ -112,7 +115,7 @@ def _on_pre_save(sender: type[Model], instance: Model, using: str, **kwargs: Any
     setattr(instance, _SEEN, seen)
 
 
-def _on_post_save(sender: type[Model], instance: Model, created: bool, using: str, **kwargs: Any) -> None:
+def _on_post_save(sender: type[Model], instance: Model, created: bool, using: str, **_kwargs: Any) -> None:
     seen: Seen = instance.__dict__.pop(_SEEN, {})
     for model in _tables(sender):
         pk, before = _pk(model, instance), None
@@ -125,7 +128,7 @@ def _on_post_save(sender: type[Model], instance: Model, created: bool, using: st
         _note(using, model, model.pk, [pk], "b" if created else "c", before=before)
 
 
-def _on_pre_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
+def _on_pre_delete(sender: type[Model], instance: Model, using: str, **_kwargs: Any) -> None:
     for model in _tables(sender):
         _note(using, model, model.pk, [_pk(model, instance)], "g")
     for model, column in _throughs(sender):
@@ -140,7 +143,7 @@ def _on_m2m(
     reverse: bool,
     pk_set: set[Any] | None,
     using: str,
-    **kwargs: Any,
+    **_kwargs: Any,
 ) -> None:
     if action not in ("post_add", "pre_remove", "pre_clear"):
         return
@@ -177,7 +180,10 @@ def _off(alias: str, model: SyncModel) -> bool:
 
 
 def _installed(connection: Any) -> bool:
-    """Whether peersync's tables are there; a project saves in its first migrations already. Asked until they are."""
+    """Whether peersync's tables are there; a project saves in its first migrations already.
+
+    Asked until they are.
+    """
     if not getattr(connection, "_peersync_installed", False):
         connection._peersync_installed = tables_exist(connection)
     return bool(connection._peersync_installed)
@@ -229,7 +235,9 @@ def _note(
     before: str | None = None,
     also: tuple[RawColumn, Iterable[Any]] | None = None,
 ) -> None:
-    """Note the rows whose ``column`` has one of the values (and ``also`` its one of those), in one statement."""
+    """Note the rows whose ``column`` has one of the values (and ``also`` its one of those), in one
+    statement.
+    """
     if _off(alias, model):
         return
     connection = connections[alias]

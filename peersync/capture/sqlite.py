@@ -1,6 +1,7 @@
 """Triggers on SQLite: three per table. Text in sqlite_master is kept as it was given, so it can be compared.
 
-A trigger may name no other table than its own and ours: one that reads a parent breaks the parent's next migration.
+A trigger may name no other table than its own and ours: one that reads a parent breaks the parent's next
+migration.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def trigger_name(table: str, event: str) -> str:
 def make(connection: Any, plan: Plan, *, stand_in: bool = False) -> Made:
     """The three triggers of one table.
 
-    ``stand_in``: in the middle of a migrate. It names no column but the key's, so that the others may come and go; an
-    UPDATE that changes nothing is then an event too.
+    ``stand_in``: in the middle of a migrate. It names no column but the key's, so that the others may come
+    and go; an UPDATE that changes nothing is then an event too.
     """
     bodies = {event: _body(connection, plan, event, stand_in) for event in EVENTS}
     digest = md5("\n".join(bodies.values()))
@@ -82,7 +83,7 @@ def _inserts(connection: Any, plan: Plan, event: str) -> list[str]:
 
 
 def _identity(connection: Any, plan: Plan) -> str:
-    """A JSON object of the identity's columns before the change; NULL where the primary key is the identity."""
+    """A JSON object of the identity's columns before the change; NULL where the key is the identity."""
     if not plan.identity:
         return "NULL"
     q = connection.ops.quote_name
@@ -113,7 +114,8 @@ def look(connection: Any, models: Iterable[SyncModel]) -> dict[str, Standing]:
 def _triggers(cursor: Any) -> list[tuple[str, str, str]]:
     """Our triggers: table, name, text."""
     cursor.execute(
-        r"SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'peersync\_%' ESCAPE '\'"
+        "SELECT tbl_name, name, sql FROM sqlite_master"
+        r" WHERE type = 'trigger' AND name LIKE 'peersync\_%' ESCAPE '\'"
     )
     return [row for row in cursor.fetchall() if journal_table() in row[2]]
 
