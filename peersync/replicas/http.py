@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from peersync import wire
@@ -24,6 +23,9 @@ from peersync.records import (
     Range,
 )
 from peersync.replicas.http_session import LINES, Call, Retries, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -83,8 +85,9 @@ class HttpReplica:
         return found
 
     def _read_description(self, chunks: Iterator[bytes]) -> Description:
+        text = b"".join(chunks)
         try:
-            value = wire.loads(b"".join(chunks))
+            value = wire.loads(text)
         except WireError:
             value = None
         if not isinstance(value, dict) or not {"node", "install", "protocol"} <= value.keys():
@@ -177,7 +180,7 @@ class HttpReplica:
 
         def worth_repeating(error: PeersyncError, failures: int) -> bool:
             if not error.extra.get("halve") or rows <= 1:
-                return not isinstance(error, PayloadTooLarge)
+                return "again" in error.extra
             # A kept connection that the peer had closed meanwhile says nothing about size.
             return bool(error.extra.get("reset")) and failures == 1
 

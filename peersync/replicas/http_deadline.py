@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import http.client
 import io
-import socket
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.retry import Retry
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
 
 _now = threading.local()
 

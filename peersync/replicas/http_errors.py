@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -19,6 +18,9 @@ import urllib3.exceptions as low
 from peersync import errors, wire
 from peersync.errors import PeersyncError
 from peersync.wire.problems import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _BY_STATUS: dict[int, tuple[type[errors.PeerError], str, str]] = {
     401: (
@@ -109,7 +111,7 @@ def redirected(name: str, url: str, location: str) -> PeersyncError:
 
 
 def from_status(name: str, place: str, status: int, headers: Any, problem: Any) -> PeersyncError:
-    """The error for an answer that is not a 200. ``problem``: its problem document, None where it has none."""
+    """The error for an answer that is not a 200. ``problem``: its problem document, or None."""
     extra: dict[str, Any] = {"status": status}
     if status in _HALVE:
         extra["halve"] = True

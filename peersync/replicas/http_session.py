@@ -7,17 +7,15 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions as low
 
 from peersync import wire
-from peersync.conf import Limits
 from peersync.conf_peers import plain_http_to_another_machine
 from peersync.errors import (
     AnswerCutOff,
@@ -29,6 +27,11 @@ from peersync.errors import (
 )
 from peersync.replicas import http_errors
 from peersync.replicas.http_deadline import DeadlineAdapter, deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from peersync.conf import Limits
 
 T = TypeVar("T")
 
@@ -159,7 +162,7 @@ class Transport:
         try:
             return self._attempt(call, parse)
         except PeersyncError as error:
-            raise self._without_token(error) from None
+            raise self._in_words(error) from None
 
     def _attempt(self, call: Call, parse: Callable[[Iterator[bytes]], T]) -> T:
         each = self.limits.timeout + call.wait
@@ -247,12 +250,11 @@ class Transport:
         """The bytes as lines, none longer than LIMITS allows."""
         return wire.split_lines(chunks, self.limits.line, self._too_large)
 
-    def _without_token(self, error: PeersyncError) -> PeersyncError:
-        """A peer may well repeat what it was sent."""
-        if self._token not in str(error):
-            return error
+    def _in_words(self, error: PeersyncError) -> PeersyncError:
+        """The error with the peer's name, and without the token: a peer may well repeat what it was sent."""
         detail, hint = (text.replace(self._token, "…") for text in (error.detail, error.hint))
-        return type(error)(detail, hint=hint, **error.extra)
+        prefix = f"{self.name}: "
+        return type(error)(prefix + detail.removeprefix(prefix), hint=hint, **error.extra)
 
 
 def _new_session() -> requests.Session:

@@ -5,8 +5,7 @@ A ``Bulk`` is a line ``{"bulk": {…}}`` followed by exactly ``count`` raw lines
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peersync.errors import AnswerCutOff, WireError
 from peersync.records import PROTOCOL, Batch, Bulk, Row
@@ -14,6 +13,9 @@ from peersync.wire import checks
 from peersync.wire.problems import read_problem
 from peersync.wire.rows import RowForm
 from peersync.wire.tokens import changes_token, snapshot_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 KINDS = ("snapshot", "feed", "rows", "end")
 MAX_BULK = 1_000_000

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peersync.errors import WireError
-from peersync.records import PROTOCOL, Caller, Point, Retired
+from peersync.records import PROTOCOL, Caller, Point
 from peersync.wire import checks
 from peersync.wire.batch import MAX_POINTS, check_protocol
+from peersync.wire.shapes import plain, read_retired
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_RETIRED = 24
 """Of the ids that were given up, only the newest are told: servers cut header lines at 8 KiB."""
@@ -30,24 +33,12 @@ def caller_headers(caller: Caller) -> dict[str, str]:
     if caller.points:
         headers["Peersync-Points"] = _ascii([checks.plain_point(point) for point in caller.points])
     if caller.retired:
-        headers["Peersync-Retired"] = _ascii([retired_json(item) for item in caller.retired[-MAX_RETIRED:]])
+        headers["Peersync-Retired"] = _ascii([plain(item) for item in caller.retired[-MAX_RETIRED:]])
     return headers
 
 
 def _ascii(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def retired_json(item: Retired) -> list[Any]:
-    """``[id, seq, nonce, install]``."""
-    return [item.id, item.seq, item.nonce, item.install]
-
-
-def read_retired(value: Any, what: str) -> Retired:
-    if type(value) is not list or len(value) != 4:
-        raise WireError(f"{what} holds an item that is not [id, seq, nonce, install]")
-    given = checks.point(value[1:3], what)
-    return Retired(checks.uuid(value[0], what), given.seq, given.nonce, checks.uuid(value[3], what))
 
 
 def read_caller(headers: Mapping[str, str], name: str) -> Caller:

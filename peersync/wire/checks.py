@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from peersync.errors import WireError
 from peersync.records import Key, Point
 from peersync.versions import MAX_PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -24,9 +27,15 @@ _KEY_VALUES = 100
 _KEY_TEXT = 1 << 16
 _INT = 1 << 63
 
-_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _nonce = re.compile(r"[!-~]{0,120}").fullmatch
 _label = re.compile(r"\w{1,100}\.\w{1,200}").fullmatch
+
+
+@functools.lru_cache(4096)
+def _uuid(text: str) -> bool:
+    # The same few nodes stand in every version of a batch.
+    return _is_uuid(text) is not None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -40,7 +49,8 @@ def _finite(digits: str) -> float:
     return value
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_scan = _decoder.scan_once  # type: ignore[attr-defined]
 _encode = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 ).encode
@@ -54,7 +64,7 @@ def dumps(value: Any) -> bytes:
 def loads(text: bytes) -> Any:
     """Strict JSON: UTF-8, no NaN or Infinity, no number beyond a float, no half of a surrogate pair."""
     try:
-        value = _decode(text.decode())
+        value = _whole(text.decode())
         if b"\\ud" in text or b"\\uD" in text:
             _encode(value).encode()
     except RecursionError:
@@ -63,6 +73,15 @@ def loads(text: bytes) -> Any:
         reason = "not UTF-8" if isinstance(error, UnicodeError) else getattr(error, "msg", str(error))
         raise WireError(f"not JSON: {reason}"[:200]) from None
     return value
+
+
+def _whole(text: str) -> Any:
+    # A line of our own has nothing around its value: this saves the decoder's search for white space.
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        return _decoder.decode(text)
+    return value if end == len(text) or text[end:] == "\n" else _decoder.decode(text)
 
 
 def shown(name: object) -> str:
@@ -103,13 +122,17 @@ def string(value: Any, what: str, longest: int = 1000) -> str:
 
 
 def uuid(value: Any, what: str) -> str:
-    if type(value) is not str or _uuid(value) is None:
+    if type(value) is not str or not _uuid(value):
         raise WireError(f"{what} is not a UUID in its canonical form")
     return value
 
 
 def uuid_or_empty(value: Any, what: str) -> str:
     return "" if value == "" else uuid(value, what)
+
+
+def name(value: Any, what: str) -> str:
+    return string(value, what, 200)
 
 
 def label(value: Any, what: str) -> str:
@@ -128,12 +151,12 @@ def listing(
 
 
 def mapping(
-    value: Any, what: str, read: Callable[[Any, str], T], name: Callable[[Any, str], str] = label
+    value: Any, what: str, read: Callable[[Any, str], T], called: Callable[[Any, str], str] = label
 ) -> dict[str, T]:
     """A JSON object of free names (labels of models by default), each value read by ``read``."""
     if type(value) is not dict or len(value) > MAX_ENTRIES:
         raise WireError(f"{what} is not an object of at most {MAX_ENTRIES} members")
-    return {name(key, f"a name in {what}"): read(item, f"{what}.{key}") for key, item in value.items()}
+    return {called(key, f"a name in {what}"): read(item, f"{what}.{key}") for key, item in value.items()}
 
 
 def point(value: Any, what: str) -> Point:
@@ -149,6 +172,8 @@ def optional(read: Callable[[Any, str], T]) -> Callable[[Any, str], T | None]:
 
 def key(value: Any, what: str = "key") -> Key:
     """A row's key: a list of wire values, nested where the identity holds a foreign key."""
+    if type(value) is list and len(value) == 1 and type(value[0]) is int and -_INT <= value[0] < _INT:
+        return (value[0],)
     budget = [_KEY_VALUES]
     found = _key(value, what, _KEY_DEPTH, budget)
     if not found:
@@ -187,7 +212,7 @@ def version(value: Any, what: str = "version") -> dict[str, int]:
     for node, place in value.items():
         if type(place) is not int or not 0 <= place < MAX_PLACE:
             raise WireError(f"{what} holds a place that is not an integer from 0 to below 2^62")
-        if _uuid(node) is None:
+        if not _uuid(node):
             raise WireError(f"{what} names a node that is not a UUID in its canonical form")
     return value
 

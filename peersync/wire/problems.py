@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peersync.errors import PeersyncError, WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_DETAIL = 2000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]+")

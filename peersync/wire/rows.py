@@ -12,12 +12,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from peersync.errors import WireError
 from peersync.records import Batch, Kind, Row
 from peersync.wire import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KINDS: tuple[str, ...] = get_args(Kind)
 MAX_EARLIER = 1000
@@ -104,7 +106,9 @@ class RowForm:
         )
 
     def _model(self, obj: dict[str, Any]) -> str:
-        model = obj.get("model", self.model)
+        if "model" not in obj and self.model is not None:
+            return self.model
+        model = obj.get("model")
         if model is None:
             raise WireError("the row lacks the member 'model'")
         checks.label(model, "model")

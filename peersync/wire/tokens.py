@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peersync.errors import WireError
-from peersync.records import Point
 from peersync.wire import checks
+
+if TYPE_CHECKING:
+    from peersync.records import Point
 
 MAX_TOKEN = 1 << 18
 
