@@ -1,6 +1,22 @@
 """What Django does with us at start: make the checks known, listen to saves and to migrations."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def make_node(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    """The database has its id from its first migrate on: a backup taken right afterwards is known again."""
+    from peersync.errors import PeersyncError
+    from peersync.transactions import writing
+
+    try:
+        with writing(using):
+            pass
+    except PeersyncError:
+        # a router keeps the tables out of this database, or a migration leaves them behind: nothing to make then
+        return
 
 
 class PeersyncConfig(AppConfig):
@@ -12,6 +28,7 @@ class PeersyncConfig(AppConfig):
         """Asks no database, and a mistake in SYNC_CONFIG stops nothing here: the checks speak of it."""
         from peersync import capture, checks, delivery
 
+        post_migrate.connect(make_node, sender=self, dispatch_uid="peersync.node")
         checks.connect()
         capture.connect()
         delivery.connect()
