@@ -22,10 +22,9 @@ MAX_BULK = 1_000_000
 MAX_FIELDS = 2000
 MAX_POINTS = 64
 OPTIONS: Mapping[str, Any] = {
-    **dict.fromkeys(
-        ("mirror", "accept_conflicts", "dry_run", "first", "final", "repair", "retry"), checks.boolean
-    ),
-    "pruned": checks.integer,
+    **dict.fromkeys(("mirror", "accept_conflicts", "dry_run", "proof", "baseline"), checks.boolean),
+    **dict.fromkeys(("pruned", "consumed"), checks.integer),
+    "fingerprint": checks.name,
 }
 """The members of a header's ``options`` and how each is read."""
 _HEADER = (

@@ -102,7 +102,17 @@ def batches(draw: st.DrawFn) -> Batch:
         rows=draw(st.lists(rows(models, untracked), max_size=4)),
         done=draw(st.booleans()),
         filtered=draw(st.booleans()),
-        options=draw(st.fixed_dictionaries({}, optional={"mirror": st.booleans(), "pruned": places})),
+        options=draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "mirror": st.booleans(),
+                    "proof": st.booleans(),
+                    "pruned": places,
+                    "fingerprint": text,
+                },
+            )
+        ),
     )
 
 
@@ -223,7 +233,7 @@ BAD_HEADERS = {
     "points": [None, {}, [[1]], [[0, ""]] * 65],
     "filtered": [0, None, "no"],
     "done": [1, None],
-    "options": [None, [], {"sudo": True}, {"mirror": 1}, {"pruned": "0"}],
+    "options": [None, [], {"sudo": True}, {"mirror": 1}, {"pruned": "0"}, {"fingerprint": 1}],
 }
 
 
