@@ -27,7 +27,7 @@ class Codec:
 
     ``read``: SQL whose result needs at most ``decode`` to be the wire value.
     ``encode``: the driver's parameter for a wire value; ``write``: the SQL around the placeholder.
-    ``array``: PostgreSQL's type for a list of such parameters; ``bulk``: the column's COPY text may be moved as it is.
+    ``array``: PostgreSQL's type for a list of such parameters.
     """
 
     wire: str
@@ -37,7 +37,8 @@ class Codec:
     encode: Convert | None = None
     array: str = "text"
     valid: Callable[[Any], bool] = lambda value: isinstance(value, str)
-    bulk: bool = True
+    key: str = ""
+    """SQL of the key text, where that is not the text of ``read``."""
 
     def read_sql(self, column: str) -> str:
         return self.read.replace("{}", column)
@@ -47,6 +48,8 @@ class Codec:
 
     def key_sql(self, column: str, vendor: str) -> str:
         """The text that names a row by this column: equal on every database."""
+        if self.key:
+            return self.key.replace("{}", column)
         read = self.read_sql(column)
         if self.wire == "bool" and vendor == "postgresql":
             return f"({read})::int::text"
@@ -330,7 +333,9 @@ def codec_for(
             valid=_is_sqlite_native,
         )
     if wire == "decimal":
-        return Codec("decimal", decode=_decimal_out(places), valid=_is_decimal)
+        return Codec(
+            "decimal", decode=_decimal_out(places), valid=_is_decimal, key=f"printf(char(37)||'.{places}f', {{}})"
+        )
     if wire == "datetime" and not use_tz:
         return Codec("datetime", decode=_naive_out(zone), encode=_naive_in(zone), valid=_is_datetime)
     return _SQLITE[wire]

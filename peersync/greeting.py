@@ -14,12 +14,12 @@ from peersync import capture, numbering, progress
 from peersync.apply import waiting
 from peersync.apply.records import record_replaced, write_records
 from peersync.conf import settings
-from peersync.histories import given_up, rewound, take_new_id
+from peersync.histories import given_up, ids_of, rewound, take_new_id
 from peersync.progress import Checkpoint
 from peersync.records import Caller
 from peersync.registry import SyncModel
 from peersync.states import chunks
-from peersync.transactions import NodeRow, writing
+from peersync.transactions import NodeRow, translated
 
 POLL_SECONDS = 0.5
 
@@ -29,7 +29,7 @@ def greet(node: NodeRow, peer: str, caller: Caller) -> None:
     mark = given_up(node, caller.retired)
     if mark is not None:
         take_new_id(node, mark)
-    elif caller.points:
+    elif caller.points and caller.about in ("", *ids_of(node)):
         common = rewound(node, caller.points)
         if common is not None:
             take_new_id(node, common)
@@ -142,18 +142,14 @@ def look_at_capture(alias: str) -> tuple[str, ...]:
     if settings().capture != "triggers":
         return ()
     problems = capture.check(alias)
-    if problems:
-        with writing(alias) as node, node.connection.cursor() as cursor:
-            for problem in problems:
-                cursor.execute(
-                    "INSERT INTO peersync_missedcapture (model, since, reason, seq) VALUES (%s, CURRENT_TIMESTAMP, %s, %s)"
-                    " ON CONFLICT (model) DO UPDATE SET reason = excluded.reason, seq = excluded.seq",
-                    [problem.label, problem.reason[:200], node.last_seq],
-                )
+    if any(problem.lost for problem in problems):
+        with translated(alias):
+            capture.mark(alias, problems)
     return tuple(
         f"Changes of {problem.label} are not captured ({problem.reason}): run manage.py sync_peer install"
         f" --database={alias}; the model is compared in full meanwhile."
         for problem in problems
+        if problem.lost
     )
 
 

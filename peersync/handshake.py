@@ -36,18 +36,19 @@ class Agreement:
 
     def as_target(self) -> Caller:
         """The target, as it calls the source."""
-        return caller_of(self.target, of=self.source)
+        return caller_of(self.target)
 
     def as_source(self) -> Caller:
-        return caller_of(self.source, of=self.target)
+        return caller_of(self.source)
 
 
-def caller_of(asker: Description, of: Description | None = None) -> Caller:
-    """The asker as the other side is told of it. ``asker`` must have been described to ``of``, if that is given."""
+def caller_of(asker: Description) -> Caller:
+    """The asker, as the other side is told of it."""
     return Caller(
         node=asker.node,
         install=asker.install,
         points=asker.points,
+        about=asker.about,
         told=asker.told,
         retired=asker.retired,
         clock=asker.clock,

@@ -13,7 +13,7 @@ from typing import Any
 
 from peersync import clock, states
 from peersync.histories import mint
-from peersync.registry import Registry, SyncModel, registry
+from peersync.registry import SyncModel, registry
 from peersync.rows import Reader, existing, key_json
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import earlier_keys, key_before, take_over
@@ -62,7 +62,7 @@ def take_journal(node: NodeRow) -> int:
     for label, noted in _by_model(entries).items():
         model = known.models.get(label)
         if model is not None:
-            _fold(node, known, model, noted)
+            _fold(node, model, noted)
     return len(entries)
 
 
@@ -103,13 +103,12 @@ def journal_of(node: NodeRow, label: str, pks: Iterable[str], *, take: bool) -> 
     return _by_model(entries).get(label, {})
 
 
-def _fold(node: NodeRow, known: Registry, model: SyncModel, noted: Mapping[str, Noted]) -> None:
+def _fold(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted]) -> None:
     connection = node.connection
     found = states.load(connection, model.label, noted)
     standing = existing(connection, model, noted)
     changed = fold(node, model, noted, found, standing)
     states.save(connection, changed.values())
-    hanging_on(node, known, model, standing & set(noted))
 
 
 def fold(
@@ -162,8 +161,7 @@ def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: 
 
 def _give_places(node: NodeRow) -> int:
     """Number up to BITE states that have no place; writes the pass and its nonce. Returns how many."""
-    connection = node.connection
-    with connection.cursor() as cursor:
+    with node.connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {states.SELECT} FROM peersync_rowstate s WHERE s.seq IS NULL ORDER BY s.id LIMIT {BITE}"
         )
@@ -172,17 +170,33 @@ def _give_places(node: NodeRow) -> int:
             cursor.execute("SELECT 1 FROM peersync_numberingpass LIMIT 1")
             if cursor.fetchone() is not None:
                 return 0
-        first = max(node.last_seq + 1, clock.now_ms(node.alias))
-        last = first + max(len(waiting), 1) - 1
-        for seq, state in enumerate(waiting, first):
-            state.seq = seq
-            if state.changed:
-                state.own, state.changed = seq, False
-        states.save(connection, waiting)
+    waiting += hanging_on(node, registry(), waiting)
+    _make_pass(node, waiting)
+    return len(waiting)
+
+
+def _make_pass(node: NodeRow, waiting: Sequence[State]) -> None:
+    first = max(node.last_seq + 1, clock.now_ms(node.alias))
+    last = first + max(len(waiting), 1) - 1
+    for seq, state in enumerate(waiting, first):
+        state.seq = seq
+        if state.changed:
+            state.own, state.changed = seq, False
+    states.save(node.connection, waiting)
+    with node.connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO peersync_numberingpass (first, last, nonce, at) VALUES (%s, %s, %s, CURRENT_TIMESTAMP)",
             [first, last, mint(node)],
         )
         cursor.execute("UPDATE peersync_node SET last_seq = %s WHERE id = 1", [last])
     node.last_seq = last
-    return len(waiting)
+
+
+def pass_missed(alias: str) -> None:
+    """A comparison that makes a missed capture good starts behind the place where that was noted: make such a place."""
+    with writing(alias) as node:
+        with node.connection.cursor() as cursor:
+            cursor.execute("SELECT max(seq) FROM peersync_missedcapture")
+            noted = cursor.fetchone()[0]
+        if noted is not None and noted >= node.last_seq:
+            _make_pass(node, [])

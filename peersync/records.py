@@ -137,6 +137,8 @@ class Description:
     head: Point
     points: tuple[Point, ...]
     """Of the asker's history, oldest first, at most sixteen."""
+    about: str
+    """The asker's id whose history that is."""
     retired: tuple[Retired, ...]
     pruned: int
     role: str
@@ -167,6 +169,8 @@ class Caller:
     install: str
     points: tuple[Point, ...] = ()
     """Of the answering side's history that the asker has seen."""
+    about: str = ""
+    """The id under which the answering side bore that history; empty: its id as it answers."""
     told: int = -1
     """How far the asker has read past in the answering side's feed; -1 says nothing."""
     name: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -306,16 +306,6 @@ def _matches(model: type[Model], pattern: str) -> bool:
     return name == "*" or name.lower() == meta.model_name
 
 
-def _through_tables(chosen: list[type[Model]]) -> Iterable[type[Model]]:
-    listed = set(chosen)
-    for model in chosen:
-        for field in model._meta.local_many_to_many:
-            through = field.remote_field.through
-            target = field.related_model
-            if through._meta.auto_created and isinstance(target, type) and target._meta.concrete_model in listed:
-                yield through
-
-
 def _of(mapping: Mapping[str, Any], label: str, default: Any = None) -> Any:
     for name, value in mapping.items():
         if name.lower() == label.lower():
@@ -334,7 +324,7 @@ class _Compiler:
         if self.peer is not None and self.peer.models is not None:
             allowed = set(expand(self.peer.models))
             chosen = [model for model in chosen if model in allowed]
-        tables = [*chosen, *_through_tables(chosen)]
+        tables = [*chosen, *self._through_tables(chosen)]
         return Registry({label_of(model): self._model(model) for model in tables})
 
     def _model(self, model: type[Model]) -> SyncModel:
@@ -350,6 +340,26 @@ class _Compiler:
             self._setting("direction", label, "both"),
             self._filter(label),
             through,
+        )
+
+    def _through_tables(self, chosen: list[type[Model]]) -> Iterable[type[Model]]:
+        """Automatic tables of many-to-many fields that travel: both ends are listed, and the field is not left out."""
+        listed = set(chosen)
+        for model in chosen:
+            for field in model._meta.local_many_to_many:
+                through = field.remote_field.through
+                target = field.related_model
+                if not through._meta.auto_created or not isinstance(target, type) or self._left_out(model, field.name):
+                    continue
+                if target._meta.concrete_model in listed:
+                    yield through
+
+    def _left_out(self, model: type[Model], name: str) -> bool:
+        include = _of(self.conf.include, label_of(model))
+        if include is not None and name not in include:
+            return True
+        return any(
+            name in _of(source.exclude, label_of(model), ()) for source in (self.conf, self.peer) if source is not None
         )
 
     @staticmethod
@@ -394,10 +404,18 @@ def registry(peer: str = "") -> Registry:
     return _Compiler(conf, conf.peers.get(peer)).compile()
 
 
+_caches: list[Callable[[], None]] = [registry.cache_clear, _codec.cache_clear]
+
+
+def on_change(forget: Callable[[], None]) -> None:
+    """Call ``forget`` when a setting changes that the registry depends on (in tests)."""
+    _caches.append(forget)
+
+
 def _forget(**kwargs: Any) -> None:
     if kwargs.get("setting") in ("SYNC_CONFIG", "INSTALLED_APPS", "AUTH_USER_MODEL", "USE_TZ", "TIME_ZONE"):
-        registry.cache_clear()
-        _codec.cache_clear()
+        for forget in _caches:
+            forget()
 
 
 setting_changed.connect(_forget, dispatch_uid="peersync.registry")

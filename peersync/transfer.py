@@ -183,7 +183,7 @@ class Transfer:
         info = source.model(label)
         changed = bool(progress.fingerprint) and info is not None and info.fingerprint != progress.fingerprint
         cursor = progress.cursor or Point(0, "")
-        return changed or cursor.seq < source.pruned or progress.compared < source.missed.get(label, -1)
+        return changed or cursor.seq < source.pruned or progress.compared <= source.missed.get(label, -1)
 
     @property
     def _source(self) -> Any:

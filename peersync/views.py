@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import ForeignKey, Model, QuerySet
@@ -10,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from peersync import states
 from peersync.conf import settings
-from peersync.registry import Registry, SyncModel, label_of, registry
+from peersync.registry import Registry, SyncModel, label_of, on_change, registry
 from peersync.states import list_parameter, text_list
 from peersync.transactions import NodeRow
 from peersync.versions import State
@@ -152,17 +153,33 @@ def feed_again(node: NodeRow, label: str, pks: Iterable[str]) -> None:
     states.save(node.connection, changed)
 
 
-def hanging_on(node: NodeRow, known: Registry, model: SyncModel, pks: set[str]) -> None:
-    """A change of a row that a filter looks at through a relation puts the rows that hang on it into the feed again."""
-    for label, path in depending(model.label):
-        hanging = known.models.get(label)
-        if hanging is None or not pks:
-            continue
-        rows = hanging.model._base_manager.using(node.alias).filter(**{f"{path}__in": list(pks)})
-        feed_again(node, label, (pk_text(pk) for pk in rows.values_list("pk", flat=True)))
+def hanging_on(node: NodeRow, known: Registry, changed: Sequence[State]) -> list[State]:
+    """A change of a row that a filter looks at through a relation puts the rows that hang on it into the feed again.
+
+    Their states, for the same pass: without an event of their own.
+    """
+    by_model: dict[str, set[str]] = {}
+    for state in changed:
+        if not state.deleted and not state.gone:
+            by_model.setdefault(state.model, set()).add(state.pk)
+    counted = {(state.model, state.pk) for state in changed}
+    found: dict[tuple[str, str], State] = {}
+    for label, pks in by_model.items():
+        for other, path in depending(label):
+            hanging = known.models.get(other)
+            if hanging is None:
+                continue
+            rows = hanging.model._base_manager.using(node.alias).filter(**{f"{path}__in": list(pks)})
+            hit = {pk_text(pk) for pk in rows.values_list("pk", flat=True)}
+            standing = states.load(node.connection, other, hit)
+            for pk in hit:
+                if (other, pk) not in counted:
+                    found[other, pk] = standing.get(pk) or State(other, pk, pre=True, author=node.install)
+    return list(found.values())
 
 
-def depending(label: str) -> set[tuple[str, str]]:
+@lru_cache(maxsize=1024)
+def depending(label: str) -> frozenset[tuple[str, str]]:
     """(label, path): the models whose view depends on rows of ``label``, and the relation that leads there."""
     found: set[tuple[str, str]] = set()
     for name in ("", *settings().peers):
@@ -171,7 +188,7 @@ def depending(label: str) -> set[tuple[str, str]]:
             for target, path in _paths(known, model, DEPTH):
                 if target == label:
                     found.add((model.label, path))
-    return found
+    return frozenset(found)
 
 
 def _paths(known: Registry, model: SyncModel, depth: int) -> Iterable[tuple[str, str]]:
@@ -201,3 +218,6 @@ def _relations(model: type[Model], lookup: str) -> Iterable[tuple[str, str]]:
         current = field.related_model
         if isinstance(field, ForeignKey) or field.many_to_many or field.one_to_many or field.one_to_one:
             yield label_of(current), "__".join(path)
+
+
+on_change(depending.cache_clear)

@@ -52,6 +52,7 @@ class DatabaseReplica:
         """See :meth:`peersync.replicas.base.Replica.describe`. Without a caller: as the last known peer of that name sees me."""
         numbering.number(self.alias)
         warnings = greeting.look_at_capture(self.alias)
+        numbering.pass_missed(self.alias)
         if caller is not None and caller.node:
             with writing(self.alias) as node:
                 greeting.greet(node, self.peer, caller)
@@ -74,6 +75,7 @@ class DatabaseReplica:
             models=tuple(self._models(connection)),
             head=head,
             points=tuple(checkpoint.points) if other else (),
+            about=other,
             retired=retired_of(node),
             pruned=node.pruned_seq,
             role=own_role(self.alias, self.peer) or "",

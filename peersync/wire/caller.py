@@ -32,6 +32,10 @@ def caller_headers(caller: Caller) -> dict[str, str]:
     }
     if caller.points:
         headers["Peersync-Points"] = _ascii([checks.plain_point(point) for point in caller.points])
+    if caller.about:
+        headers["Peersync-About"] = caller.about
+    if caller.bulk and "Peersync-Bulk" not in headers:
+        headers["Peersync-Bulk"] = ",".join(caller.bulk)
     if caller.retired:
         headers["Peersync-Retired"] = _ascii([plain(item) for item in caller.retired[-MAX_RETIRED:]])
     return headers
@@ -60,6 +64,8 @@ def read_caller(headers: Mapping[str, str], name: str) -> Caller:
         node=checks.uuid(found["peersync-node"], "Peersync-Node"),
         install=checks.uuid(found["peersync-install"], "Peersync-Install"),
         points=_points(found.get("peersync-points", "[]")),
+        about=checks.uuid(found["peersync-about"], "Peersync-About") if found.get("peersync-about") else "",
+        bulk=_bulk(found.get("peersync-bulk", "")),
         told=_number(found.get("peersync-told", "-1"), "Peersync-Told", -1),
         name=name,
         retired=checks.listing(
@@ -71,6 +77,10 @@ def read_caller(headers: Mapping[str, str], name: str) -> Caller:
 
 def _points(text: str) -> tuple[Point, ...]:
     return checks.listing(_json(text, "Peersync-Points"), "Peersync-Points", checks.point, MAX_POINTS)
+
+
+def _bulk(text: str) -> tuple[str, ...]:
+    return tuple(one for one in text.split(",") if one == "pgcopy")
 
 
 def _json(text: str, what: str) -> Any:
