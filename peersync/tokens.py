@@ -66,8 +66,6 @@ class TokenForbids(PeersyncError):
 class ScopeMissing(TokenForbids):
     """The token lacks the scope for this call."""
 
-    code = "scope_missing"
-
 
 class TokenBound(TokenForbids):
     """The token belongs to another install."""
@@ -77,8 +75,6 @@ class TokenBound(TokenForbids):
 
 class ForeignName(TokenForbids):
     """The call is made in the name of another node."""
-
-    code = "foreign_name"
 
 
 def parse_duration(text: str) -> timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,7 +11,7 @@ from django.http import HttpRequest
 from peersync import wire
 from peersync.conf import settings
 from peersync.errors import AnswerCutOff, WireError
-from peersync.records import Batch
+from peersync.records import Batch, Point
 from peersync_api.problems import EncodingRefused, TooLarge
 
 _PIECE = 1 << 16
@@ -33,10 +34,26 @@ def read_lines(request: HttpRequest) -> Batch:
     limits = settings().limits
     lines = wire.split_lines(_unpacked(request, limits.body, limits.unpacked), limits.line, TooLarge)
     batch = wire.read_batch(_counted(lines, limits.batch))
-    rows = len(batch.rows) + (batch.bulk.count if batch.bulk else 0)
-    if rows > limits.batch:
-        raise _too_many(limits.batch)
-    return batch
+    check_number("rows", len(batch.rows), limits.batch)
+    return replace(batch, start=_place(batch, "start"), end=_place(batch, "end"))
+
+
+def _place(batch: Batch, name: str) -> dict[str, Any]:
+    """The place that the batch starts from or leads to, with the members that its kind needs."""
+    given = dict(getattr(batch, name))
+    place = {member: Point(*value) if isinstance(value, list) else value for member, value in given.items()}
+    if batch.kind == "snapshot":
+        if len(batch.models) != 1:
+            raise WireError("A batch of kind 'snapshot' is of one model.")
+        needed: tuple[str, ...] = ("head", "after")
+    else:
+        needed = ("cursor",) if batch.kind == "feed" else ()
+    missing = [member for member in needed if member not in place]
+    if name == "end":
+        missing += [member for member in needed[:1] if place.get(member) is None]
+    if missing:
+        raise WireError(f"The header's member {name!r} lacks {missing[0]!r}.")
+    return place
 
 
 def check_number(what: str, number: int, most: int) -> None:
@@ -45,16 +62,23 @@ def check_number(what: str, number: int, most: int) -> None:
         raise TooLarge(f"{number} {what} in one call; this server takes {most}. Ask for fewer at a time.")
 
 
-def _too_many(most: int) -> TooLarge:
-    return TooLarge(f"The batch has more rows than this server takes ({most}).", hint="Send a smaller one.")
+def _bulk_lines(line: bytes) -> int:
+    """How many raw lines follow a bulk's: they are held as they are, so that the limits in bytes are enough."""
+    if not line.startswith(b'{"bulk"'):
+        return 0
+    about = wire.loads(line)["bulk"]
+    count = about.get("count") if isinstance(about, dict) else None
+    return count if isinstance(count, int) and count > 0 else 0
 
 
 def _counted(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
     """The lines, until there are more than a batch may have: before all of them stand in memory."""
-    number = 0
+    number, allowed = 0, most + _BESIDE_ROWS
     for number, line in enumerate(lines, 1):
-        if number > most + _BESIDE_ROWS:
-            raise _too_many(most)
+        if number == 2:
+            allowed += _bulk_lines(line)
+        if number > allowed:
+            raise TooLarge(f"The batch has more rows than this server takes ({most}).")
         yield line
     if number == 0:
         raise WireError("The body is empty; this call takes the lines of a batch.")

@@ -65,9 +65,8 @@ def members(properties: dict[str, JsonSchema], required: bool = True) -> JsonSch
 VERSION = {**mapping(COUNT), "description": "What the row has seen: {node: place}."}
 PLACE = members({"cursor": optional(POINT), "head": optional(POINT), "after": TEXT_OR_NULL}, required=False)
 
-OPTIONS = members(
-    {name: COUNT if read is checks.integer else FLAG for name, read in batch.OPTIONS.items()}, required=False
-)
+_OPTION = {checks.integer: COUNT, checks.boolean: FLAG, checks.name: TEXT}
+OPTIONS = members({name: _OPTION[read] for name, read in batch.OPTIONS.items()}, required=False)
 
 _BY_TYPE: dict[Any, JsonSchema] = {
     int: COUNT,

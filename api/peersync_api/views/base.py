@@ -20,6 +20,7 @@ from peersync.errors import UnknownModel
 from peersync.models import PeerToken
 from peersync.records import Caller
 from peersync.replicas.base import Replica
+from peersync.replicas.database import DatabaseReplica
 from peersync_api.authentication import HasScope, TokenAuthentication
 from peersync_api.parameters import is_label
 from peersync_api.problems import problem_response
@@ -122,8 +123,6 @@ class PeersyncView(OpenView):
 
     def replica(self) -> Replica:
         """This node as the caller may see it."""
-        from peersync.replicas.database import DatabaseReplica
-
         return DatabaseReplica(self.alias, peer=self.token.name)
 
     def label(self) -> str:
