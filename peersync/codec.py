@@ -147,7 +147,7 @@ def _decimal_out(places: int) -> Convert:
     quantum = Decimal(1).scaleb(-places)
 
     def decode(value: Any) -> Any:
-        if value is None or isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
+        if value is None or (isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity")):
             return value
         try:
             number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -243,9 +243,7 @@ _POSTGRES: dict[str, Codec] = {
         valid=_is_int,
     ),
     "decimal": Codec("decimal", read="{}::text", write="{}::numeric", valid=_is_decimal),
-    "float": Codec(
-        "float", write="{}::float8", decode=_float_out, encode=_float_in, array="float8", valid=_is_float
-    ),
+    "float": Codec("float", write="{}::float8", decode=_float_out, encode=_float_in, array="float8", valid=_is_float),
     "uuid": Codec("uuid", read="{}::text", write="{}::uuid", valid=_is_uuid),
     "bytes": Codec("bytes", read="encode({}, 'hex')", write="decode({}, 'hex')", valid=_is_hex),
     "json": Codec("json", read="{}::text", write="{}::jsonb", decode=canonical_json, valid=_is_json),
@@ -275,13 +273,20 @@ _SQLITE["bytes"] = Codec(
 
 _INTERNAL = {
     **dict.fromkeys(
-        (
-            "AutoField BigAutoField SmallAutoField IntegerField BigIntegerField SmallIntegerField "
-            "PositiveIntegerField PositiveBigIntegerField PositiveSmallIntegerField"
-        ).split(),
+        [
+            "AutoField",
+            "BigAutoField",
+            "SmallAutoField",
+            "IntegerField",
+            "BigIntegerField",
+            "SmallIntegerField",
+            "PositiveIntegerField",
+            "PositiveBigIntegerField",
+            "PositiveSmallIntegerField",
+        ],
         "int",
     ),
-    **dict.fromkeys("CharField TextField SlugField FileField FilePathField".split(), "text"),
+    **dict.fromkeys(["CharField", "TextField", "SlugField", "FileField", "FilePathField"], "text"),
     "BooleanField": "bool",
     "DateField": "date",
     "TimeField": "time",
@@ -294,7 +299,7 @@ _INTERNAL = {
     "JSONField": "json",
     "GenericIPAddressField": "ip",
 }
-_KEYABLE = frozenset("int bool text date time datetime duration decimal uuid bytes ip".split())
+_KEYABLE = frozenset(["int", "bool", "text", "date", "time", "datetime", "duration", "decimal", "uuid", "bytes", "ip"])
 
 
 def wire_type(internal_type: str) -> str:

@@ -57,9 +57,7 @@ class Problems(list[ConfigurationError]):
 
     def wrong_type(self, where: str, wanted: str, found: Any) -> None:
         """``found`` is named by its type only: it may be a secret."""
-        self.note(
-            "type", f"{where} must be {wanted}, not {type(found).__name__}.", f"Write {wanted} there.", where
-        )
+        self.note("type", f"{where} must be {wanted}, not {type(found).__name__}.", f"Write {wanted} there.", where)
 
 
 def quoted(where: str, key: object) -> str:
@@ -130,9 +128,7 @@ class Values:
     def names(self, value: Any, where: str) -> tuple[str, ...] | None:
         """A list of names. A bare string is the classic slip: it would be read as a list of letters."""
         if isinstance(value, str):
-            self.problems.note(
-                "type", f"{where} must be a list of str, not a str.", f'Write ["{value}"].', where
-            )
+            self.problems.note("type", f"{where} must be a list of str, not a str.", f'Write ["{value}"].', where)
             return None
         if not isinstance(value, (list, tuple, set, frozenset)) or not all(isinstance(v, str) for v in value):
             self.problems.wrong_type(where, "a list of str", value)

@@ -123,7 +123,7 @@ def version_here(local: Local, facts: Facts) -> dict[str, int]:
 def to_cover(row: Row, local: Local, facts: Facts) -> dict[str, int]:
     """W': what the incoming version must cover. An untracked base that both sides share is left out."""
     shared = row.base and (
-        facts.source_install in facts.baselines or facts.past is not None and _not_behind(row.key, facts.past)
+        facts.source_install in facts.baselines or (facts.past is not None and _not_behind(row.key, facts.past))
     )
     if local.state is None:
         return {} if shared or local.content is None else {facts.install: 0}
@@ -149,21 +149,11 @@ def classify(row: Row, local: Local, facts: Facts) -> Kind:
         return "new"
     version, here = row.version, version_here(local, facts)
     state = local.state
-    if (
-        state is not None
-        and state.gone
-        and local.content is None
-        and not row.deleted
-        and covers(version, here)
-    ):
+    if state is not None and state.gone and local.content is None and not row.deleted and covers(version, here):
         return "newer"
     reduced = to_cover(row, local, facts)
     if covers(here, version):
-        if (
-            covers(version, reduced)
-            and not same(row, local)
-            and _rank(row, None, facts) != _rank(row, local, facts)
-        ):
+        if covers(version, reduced) and not same(row, local) and _rank(row, None, facts) != _rank(row, local, facts):
             return "tie"
         return "known"
     if covers(version, reduced):
@@ -205,14 +195,10 @@ def decide(row: Row, local: Local, facts: Facts, *, force: bool = False) -> Deci
         if force and local.content is None and not row.deleted:
             return resurrected(row, local, facts)
         return Decision("known")
-    return {"new": _new, "newer": _newer, "tie": _tie, "same": _same, "conflict": _conflict}[kind](
-        row, local, facts
-    )
+    return {"new": _new, "newer": _newer, "tie": _tie, "same": _same, "conflict": _conflict}[kind](row, local, facts)
 
 
-def _state(
-    row: Row, local: Local, facts: Facts, version: Version, stamp: int, author: str, sender: str
-) -> State:
+def _state(row: Row, local: Local, facts: Facts, version: Version, stamp: int, author: str, sender: str) -> State:
     """The state with this version; a new one of a row that stands here remembers that it stood here before."""
     old = local.state
     if old is None:

@@ -46,10 +46,8 @@ def opened(view: View, labels: Iterable[str]) -> Iterator[NodeRow]:
 def row_of(node: NodeRow, model: SyncModel, state: State | None, stored: Stored | None) -> Row:
     """The row as it travels: contents, or a tombstone under the key that it had."""
     version = version_of(state, node.node, node.install, node.baseline(model.label))
-    if stored is not None:
-        key = stored.key
-    else:
-        key = key_from_json(str(state.key)) if state is not None else ()
+    tombstone = key_from_json(str(state.key)) if stored is None and state is not None else ()
+    key = stored.key if stored is not None else tombstone
     if state is None:
         return Row(model.label, key, version, stored.content if stored else None, 0, node.install, base=True)
     return Row(
@@ -88,14 +86,12 @@ class Collector:
         shown = self._shown(found, stored, pks) if filtered else {}
         for pk in pks:
             state, row = found.get(pk), stored.get(pk)
-            if filtered and shown.get(pk) is None:
-                rows[pk] = None
-            elif state is None and row is None:
+            if (filtered and shown.get(pk) is None) or (state is None and row is None):
                 rows[pk] = None
             elif pk in noted or (state is not None and state.seq is None):
                 key = row.key if row else key_from_json(str(state.key)) if state and state.key else None
                 rows[pk] = busy(self.model, key) if key is not None else None
-            elif state is not None and (state.gone or row is None and state.key is None):
+            elif state is not None and (state.gone or (row is None and state.key is None)):
                 rows[pk] = None
             else:
                 rows[pk] = row_of(self.node, self.model, state, row)
@@ -118,7 +114,7 @@ class Collector:
             if pk in visible:
                 shown[pk] = None if echo and place == IN_VIEW else "row"
                 places[pk] = IN_VIEW
-            elif place is None or pk in stored and place in (OUT_OF_VIEW, ITS_OWN):
+            elif place is None or (pk in stored and place in (OUT_OF_VIEW, ITS_OWN)):
                 shown[pk] = None
             elif pk not in stored and echo:
                 shown[pk], places[pk] = None, None
@@ -204,9 +200,7 @@ def changes(
         )
 
 
-def _page(
-    node: NodeRow, labels: Sequence[str], after: int, upto: int, limit: int
-) -> tuple[list[State], int | None]:
+def _page(node: NodeRow, labels: Sequence[str], after: int, upto: int, limit: int) -> tuple[list[State], int | None]:
     """States in order of seq, and the last place where the page ends before ``upto``, else None."""
     with node.connection.cursor() as cursor:
         cursor.execute(
@@ -236,7 +230,8 @@ def _contents(
         for pk, row in Collector(node, view, caller, model).collect(wanted, wanted).items():
             if row is not None and row.kind != "busy":
                 rows[int(wanted[pk].seq or 0)] = row
-    length, kept = 0, []
+    length = 0
+    kept: list[Row] = []
     for seq in sorted(rows):
         length += _length(rows[seq])
         if length > BATCH_BYTES and kept:
@@ -251,17 +246,13 @@ def _length(row: Row) -> int:
     return 64 + sum(len(value) if isinstance(value, str) else 8 for value in row.content)
 
 
-def by_key(
-    view: View, caller: Caller, label: str, keys: Sequence[Key], points: tuple[Point, ...]
-) -> Batch:
+def by_key(view: View, caller: Caller, label: str, keys: Sequence[Key], points: tuple[Point, ...]) -> Batch:
     """The rows of these keys as they stand; "none" for what has neither row nor state, or is not the peer's to see."""
     model = view.registry.models[label]
     with opened(view, [label]) as node:
         check_points(node, caller.points)
         pks = find_model(node.connection, model, keys)
-        graves = states.load_tombstones(
-            node.connection, label, [key_json(key) for key in keys if key not in pks]
-        )
+        graves = states.load_tombstones(node.connection, label, [key_json(key) for key in keys if key not in pks])
         by_pk = {pk: key for key, pk in pks.items()} | {s.pk: key_from_json(k) for k, s in graves.items()}
         found = states.load(node.connection, label, by_pk)
         rows = Collector(node, view, caller, model).collect(found, by_pk)
@@ -273,9 +264,7 @@ def by_key(
             if row is None and key in held:
                 row = busy(model, key)
             answers.append(row if row is not None else Row(label, key, {}, None, kind="none"))
-        return Batch(
-            "rows", start={}, end={}, rows=answers, **header(node, view, caller, [label], points)
-        )
+        return Batch("rows", start={}, end={}, rows=answers, **header(node, view, caller, [label], points))
 
 
 def _waiting_here(node: NodeRow, label: str, keys: Sequence[Key]) -> set[Key]:

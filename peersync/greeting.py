@@ -61,9 +61,7 @@ def _drop(node: NodeRow, former: str) -> None:
         return
     records: list[dict[str, Any]] = []
     with node.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, model, row FROM peersync_quarantine WHERE checkpoint_id = %s", [checkpoint.id]
-        )
+        cursor.execute("SELECT id, model, row FROM peersync_quarantine WHERE checkpoint_id = %s", [checkpoint.id])
         for number, label, text in cursor.fetchall():
             pending = waiting.unpack(label, text, former, number)
             holder = _Records(records)
@@ -169,5 +167,3 @@ def wait_for_change(alias: str, seq: int, seconds: float) -> bool:
         connections[alias].close_if_unusable_or_obsolete()
         time.sleep(POLL_SECONDS)
     return False
-
-

@@ -9,9 +9,9 @@ from typing import Any
 from peersync.conf import settings
 from peersync.errors import (
     ClockSkew,
-    Refused,
     ProtocolDiffers,
     ReadOnlyReplica,
+    Refused,
     RoleConflict,
     SameDatabase,
     SchemaDiffers,
@@ -127,9 +127,7 @@ def _agree(agreement: Agreement, models: Sequence[str] | None) -> None:
     _roles(agreement, source, target)
     here = {m.label for m in source.models}
     agreement.warnings += [
-        f"{label} is synchronised at one side only: left out."
-        for label in sorted(known - here)
-        if models is None
+        f"{label} is synchronised at one side only: left out." for label in sorted(known - here) if models is None
     ]
     agreement.filtered = frozenset(m.label for m in source.models if m.filtered)
 
@@ -143,7 +141,7 @@ def _travels(model: ModelInfo, source_role: str, target_role: str) -> bool:
             f"DIRECTION of {model.label} speaks of master and slave, but neither side says which it is.",
             hint='Set SYNC_CONFIG["ROLE"] to "master" or "slave" on each side.',
         )
-    return source_role == sender or not source_role and target_role != sender
+    return source_role == sender or (not source_role and target_role != sender)
 
 
 def _fields(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> tuple[str, ...]:

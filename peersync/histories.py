@@ -45,9 +45,7 @@ def known(cursor: Any, points: Sequence[Point]) -> list[bool]:
     found: dict[str, tuple[int, int]] = {}
     if nonces:
         marks = ", ".join(["%s"] * len(nonces))
-        cursor.execute(
-            f"SELECT nonce, first, last FROM peersync_numberingpass WHERE nonce IN ({marks})", nonces
-        )
+        cursor.execute(f"SELECT nonce, first, last FROM peersync_numberingpass WHERE nonce IN ({marks})", nonces)
         found = {nonce: (first, last) for nonce, first, last in cursor.fetchall()}
 
     def one(point: Point) -> bool:
@@ -61,9 +59,7 @@ def known(cursor: Any, points: Sequence[Point]) -> list[bool]:
 
 def point_at(cursor: Any, seq: int) -> Point:
     """The point of the place ``seq``: its nonce is that of the pass that gave it, or of the next one."""
-    cursor.execute(
-        "SELECT first, nonce FROM peersync_numberingpass WHERE last >= %s ORDER BY last LIMIT 1", [seq]
-    )
+    cursor.execute("SELECT first, nonce FROM peersync_numberingpass WHERE last >= %s ORDER BY last LIMIT 1", [seq])
     found = cursor.fetchone()
     if found is None or not seq:
         return START

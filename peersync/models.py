@@ -105,7 +105,7 @@ class NumberingPass(models.Model):
         verbose_name_plural = "numbering passes"
 
     def __str__(self) -> str:
-        return f"{self.first}–{self.last}"
+        return f"{self.first}-{self.last}"
 
 
 class Checkpoint(models.Model):

@@ -95,9 +95,7 @@ def _comparable(key: Any) -> bool:
 
 def load(node: NodeRow, source: str) -> Checkpoint:
     with node.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, install, progress, points FROM peersync_checkpoint WHERE source = %s", [source]
-        )
+        cursor.execute("SELECT id, install, progress, points FROM peersync_checkpoint WHERE source = %s", [source])
         found = cursor.fetchone()
     if found is None:
         return Checkpoint(source)

@@ -108,11 +108,11 @@ def label_of(model: type[Model]) -> str:
 
 
 def sync_field(field: Field[Any, Any]) -> SyncField:
-    raw = RawColumn(field.column, field)
+    raw = RawColumn(str(field.column), field)
     if isinstance(field, ForeignKey):
-        return SyncField(
-            field.name, raw, label_of(field.related_model._meta.concrete_model), field.target_field.column
-        )
+        related: Any = field.related_model
+        target = label_of(related._meta.concrete_model)
+        return SyncField(field.name, raw, target, str(field.target_field.column))
     return SyncField(field.name, raw)
 
 
@@ -137,7 +137,7 @@ class SyncModel:
     @cached_property
     def pk(self) -> RawColumn:
         field = self.model._meta.pk
-        return RawColumn(field.column, field)
+        return RawColumn(str(field.column), field)
 
     @cached_property
     def key(self) -> tuple[SyncField, ...]:
@@ -159,7 +159,7 @@ class SyncModel:
     @cached_property
     def excluded_columns(self) -> tuple[str, ...]:
         kept = {field.column for field in self.fields} | {self.pk.name}
-        return tuple(f.column for f in self.model._meta.local_concrete_fields if f.column not in kept)
+        return tuple(str(f.column) for f in self.model._meta.local_concrete_fields if f.column not in kept)
 
     @cached_property
     def foreign_keys(self) -> tuple[SyncField, ...]:
@@ -169,14 +169,16 @@ class SyncModel:
     def uniques(self) -> tuple[tuple[str, ...], ...]:
         """Columns of each unique constraint that can be looked at beforehand, the primary key left out."""
         meta = self.model._meta
-        found = [(f.column,) for f in meta.local_concrete_fields if f.unique and not f.primary_key]
+        found: list[tuple[str, ...]] = [
+            (str(f.column),) for f in meta.local_concrete_fields if f.unique and not f.primary_key
+        ]
         names = [tuple(group) for group in meta.unique_together]
         names += [
             tuple(c.fields)
             for c in meta.constraints
             if isinstance(c, models.UniqueConstraint) and c.fields and c.condition is None and not c.expressions
         ]
-        local = {f.name: f.column for f in meta.local_concrete_fields}
+        local = {f.name: str(f.column) for f in meta.local_concrete_fields}
         found += [tuple(local[n] for n in group) for group in names if all(n in local for n in group)]
         return tuple(dict.fromkeys(found))
 
@@ -282,7 +284,7 @@ def expand(patterns: Iterable[str]) -> list[type[Model]]:
     refused = [p[1:] for p in patterns if p.startswith("!")]
     for model in apps.get_models():
         meta = model._meta
-        if meta.proxy or not meta.managed and "*" in "".join(wanted) and label_of(model) not in wanted:
+        if meta.proxy or (not meta.managed and "*" in "".join(wanted) and label_of(model) not in wanted):
             continue
         if any(_matches(model, p) for p in wanted) and not any(_matches(model, p) for p in refused):
             chosen[model] = None
@@ -347,9 +349,9 @@ class _Compiler:
         listed = set(chosen)
         for model in chosen:
             for field in model._meta.local_many_to_many:
-                through = field.remote_field.through
-                target = field.related_model
-                if not through._meta.auto_created or not isinstance(target, type) or self._left_out(model, field.name):
+                through: Any = field.remote_field.through
+                target: Any = field.related_model
+                if not through._meta.auto_created or self._left_out(model, field.name):
                     continue
                 if target._meta.concrete_model in listed:
                     yield through

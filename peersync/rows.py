@@ -11,7 +11,7 @@ from django.apps import apps
 from peersync.codec import Convert, key_text
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel, key_fields
-from peersync.states import chunks, list_parameter, text_list
+from peersync.states import chunks, text_list
 
 Node = int | list["Node"]
 
@@ -98,7 +98,7 @@ class Reader:
 
     @property
     def table(self) -> str:
-        return self.quote(self.model.table)
+        return str(self.quote(self.model.table))
 
     def select(self, more: str = "") -> str:
         """``SELECT … FROM … t JOIN …``; ``more``: further columns, behind ours."""
@@ -161,9 +161,7 @@ def select_in(connection: Any, select: str, column: str, raw: RawColumn, pks: It
     """Rows of ``select`` whose ``column`` is among the keys given as text, a few thousand keys a query."""
     with connection.cursor() as cursor:
         for part in chunks(list(pks)):
-            cursor.execute(
-                f"{select} WHERE {pk_list(connection, column, raw)}", [pk_parameter(connection, raw, part)]
-            )
+            cursor.execute(f"{select} WHERE {pk_list(connection, column, raw)}", [pk_parameter(connection, raw, part)])
             yield from cursor.fetchall()
 
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from peersync import states
+from peersync.errors import CursorUnknown, WireError
 from peersync.feed import Collector, header, opened
 from peersync.histories import check_points, known, point_at
-from peersync.errors import CursorUnknown, WireError
 from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, local_value
@@ -258,11 +258,8 @@ def project(batch: Batch, names: dict[str, Sequence[str]]) -> Batch:
         label: [batch.fields[label].index(name) for name in names[label]] for label in batch.fields if label in names
     }
     rows = [
-        row
-        if row.content is None
-        else replace(row, content=tuple(row.content[place] for place in places[row.model]))
+        row if row.content is None else replace(row, content=tuple(row.content[place] for place in places[row.model]))
         for row in batch.rows
         if row.model in places
     ]
     return replace(batch, rows=rows, fields={label: tuple(names[label]) for label in places})
-

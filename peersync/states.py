@@ -8,7 +8,6 @@ from typing import Any
 
 from peersync.versions import State
 
-
 COLUMNS = (
     "model",
     "pk_text",
@@ -27,7 +26,23 @@ COLUMNS = (
     "fields",
 )
 SELECT = ", ".join(f's."{name}"' for name in COLUMNS)
-_TYPES = "text text bigint bool text bigint text text bigint bool bool bool text text text".split()
+_TYPES = [
+    "text",
+    "text",
+    "bigint",
+    "bool",
+    "text",
+    "bigint",
+    "text",
+    "text",
+    "bigint",
+    "bool",
+    "bool",
+    "bool",
+    "text",
+    "text",
+    "text",
+]
 CHUNK = 5000
 
 
@@ -126,7 +141,9 @@ def save(connection: Any, states: Iterable[State]) -> None:
         if connection.vendor == "postgresql":
             arrays = ", ".join(f"%s::{kind}[]" for kind in _TYPES)
             for part in chunks(rows):
-                cursor.execute(f"{insert}SELECT * FROM unnest({arrays}){tail}", [list(c) for c in zip(*part, strict=True)])
+                cursor.execute(
+                    f"{insert}SELECT * FROM unnest({arrays}){tail}", [list(c) for c in zip(*part, strict=True)]
+                )
         elif rows:
             cursor.executemany(f"{insert}VALUES ({', '.join(['%s'] * len(COLUMNS))}){tail}", rows)
 

@@ -12,7 +12,7 @@ from django.db import connections
 from django.utils import timezone
 
 from peersync.conf import settings
-from peersync.errors import ConfigurationError, PeersyncError
+from peersync.errors import ConfigurationError
 from peersync.handshake import Agreement, shake_hands
 from peersync.records import Caller, Digest, Range
 from peersync.replicas.base import Replica

@@ -136,9 +136,7 @@ def revoke(name: str, using: str = "default") -> int:
     """
     with transaction.atomic(using=using):
         if not PeerToken.objects.using(using).filter(name=name).exists():
-            raise ConfigurationError(
-                f"There is no token of the name {name}.", hint="`sync_peer list` shows all names."
-            )
+            raise ConfigurationError(f"There is no token of the name {name}.", hint="`sync_peer list` shows all names.")
         ended = PeerToken.objects.using(using).filter(name=name, revoked=None).update(revoked=_now(using))
         Peer.objects.using(using).filter(name=name).delete()
     return ended

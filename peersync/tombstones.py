@@ -87,7 +87,7 @@ def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed:
     for key, grave in graves.items():
         pk = born[key]
         state = changed.get(pk)
-        if state is None or grave.pk == pk or grave.pk in changed and not changed[grave.pk].deleted:
+        if state is None or grave.pk == pk or (grave.pk in changed and not changed[grave.pk].deleted):
             continue
         inherit(state, grave, node.node)
         changed.pop(grave.pk, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from peersync.conf import settings
@@ -130,9 +131,7 @@ class Transfer:
     # ------------------------------------------------------------------ the script
 
     def _whole(self) -> Iterator[None]:
-        for found in shake_hands(
-            self.source, self.target, local=self.local, models=self.options.models
-        ):
+        for found in shake_hands(self.source, self.target, local=self.local, models=self.options.models):
             self.agreement = found
             yield
         assert self.agreement is not None  # noqa: S101  # shake_hands ends with an agreement, or raises
@@ -169,7 +168,7 @@ class Transfer:
                 yield from self._feed(places)
                 return
             except CursorUnknown:
-                if attempt == 2:  # noqa: PLR2004  # the third time it is no accident
+                if attempt == 2:  # the third time it is no accident
                     raise
                 compare = True
 
@@ -183,7 +182,7 @@ class Transfer:
         info = source.model(label)
         changed = bool(progress.fingerprint) and info is not None and info.fingerprint != progress.fingerprint
         cursor = progress.cursor or Point(0, "")
-        return changed or cursor.seq < source.pruned or progress.compared <= source.missed.get(label, -1)
+        return bool(changed or cursor.seq < source.pruned or progress.compared <= source.missed.get(label, -1))
 
     @property
     def _source(self) -> Any:
@@ -219,7 +218,7 @@ class Transfer:
         while True:
             try:
                 batch = self._read(
-                    lambda limit, h=head, a=after: self.source.snapshot(asked, label, h, a, limit),
+                    partial(self.source.snapshot, asked, label, head, after),
                     self.options.batch_size or (BULK_ROWS if asked.bulk else ROWS),
                 )
             except CursorUnknown:
@@ -302,9 +301,7 @@ class Transfer:
         # snapshots may have been taken behind the head of the handshake
         head = max([self._source.head, *(c for c in cursors if c is not None)])
         while True:
-            batch = self._read(
-                lambda limit, c=cursor: self.source.changes(self.asked, self.labels, c, head, limit), self._limit
-            )
+            batch = self._read(partial(self.source.changes, self.asked, self.labels, cursor, head), self._limit)
             yield
             start = {"cursor": cursor}
             outcome = yield from self._apply(replace(self._projected(batch), start=start))

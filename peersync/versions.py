@@ -19,10 +19,7 @@ MAX_PLACE = 1 << 62
 
 def covers(w: Version, v: Version) -> bool:
     """Whether ``v <= w``: each entry of ``v`` is in ``w`` and not larger."""
-    for node, place in v.items():
-        if w.get(node, -1) < place:
-            return False
-    return True
+    return all(w.get(node, -1) >= place for node, place in v.items())
 
 
 def join(v: Version, w: Version) -> dict[str, int]:

@@ -87,9 +87,7 @@ class View:
                 feed_again(node, model.label, now ^ had)
 
 
-def remembered(
-    node: NodeRow, peer_node: str, label: str, pks: Iterable[str] | None = None
-) -> dict[str, int]:
+def remembered(node: NodeRow, peer_node: str, label: str, pks: Iterable[str] | None = None) -> dict[str, int]:
     """What the peer has of the model: local primary key → place."""
     where, parameters = "node = %s AND model = %s", [peer_node, label]
     found: dict[str, int] = {}
@@ -210,7 +208,7 @@ def _relations(model: type[Model], lookup: str) -> Iterable[tuple[str, str]]:
     for part in lookup.split("__"):
         try:
             field = current._meta.get_field(part)
-        except Exception:  # noqa: BLE001  # a transform or a lookup: the path of relations ends here
+        except Exception:  # a transform or a lookup: the path of relations ends here
             return
         if not field.is_relation or field.related_model is None:
             return

@@ -64,9 +64,7 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     if batch.kind == "snapshot":
         checkpoint.restart(batch)
     role = own_role(view.alias, view.peer)
-    session = Session(
-        node, view, batch, checkpoint, None if role is None else role == "master", role=role
-    )
+    session = Session(node, view, batch, checkpoint, None if role is None else role == "master", role=role)
     check_fields(session)
     _check_versions(node, batch)
     session.alone = _alone(node, batch)
@@ -226,4 +224,3 @@ def _send(session: Session) -> None:
             for r in session.records
         ]
         conflict_found.send(sender=None, conflicts=readable, **peer)
-

@@ -12,12 +12,12 @@ from django.db import DatabaseError, transaction
 from peersync import capture
 from peersync.apply.session import Session
 from peersync.apply.write import Writer, forward_sequence
+from peersync.codec import key_text
 from peersync.errors import WireError
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader, local_value
 from peersync.snapshot import COPY_SETTINGS
-from peersync.codec import key_text
 
 STAGE = "peersync_bulk"
 
@@ -72,7 +72,7 @@ class _Loader:
         return True
 
     def _defaults(self) -> list[tuple[Any, Any]]:
-        return self.writer._defaults(self.fields)  # noqa: SLF001  # one room: what a row gets that did not come
+        return self.writer._defaults(self.fields)  # one room: what a row gets that did not come
 
     def _copy(self) -> None:
         defaults = self._defaults()
@@ -104,9 +104,10 @@ class _Loader:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             for field in self.model.foreign_keys:
-                if field not in self.fields or self.connection.vendor == "postgresql" and field.raw.field.db_constraint:
+                link: Any = field.raw.field
+                if field not in self.fields or (self.connection.vendor == "postgresql" and link.db_constraint):
                     continue
-                parent = field.raw.field.related_model._meta
+                parent = link.related_model._meta
                 column = f"t.{self.quote(field.column)}"
                 cursor.execute(
                     f"SELECT 1 FROM {self.reader.table} t LEFT JOIN {self.quote(parent.db_table)} p"
@@ -124,7 +125,7 @@ class _Loader:
     def _states(self) -> None:
         """As for single rows: the version of an untracked row of the source, and who sent it."""
         batch = self.session.batch
-        others = {install: 0 for install in (batch.source_install, *batch.baselines.get(self.model.label, ()))}
+        others = dict.fromkeys((batch.source_install, *batch.baselines.get(self.model.label, ())), 0)
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO peersync_rowstate (model, pk_text, changed, others, stamp, author, sender, deleted, pre,"
@@ -149,16 +150,16 @@ class _Loader:
         columns = ", ".join(self.quote(f.column) for f in self.fields)
         with self.connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS {STAGE}")
-            cursor.execute(
-                f"CREATE TEMPORARY TABLE {STAGE} AS SELECT {columns} FROM {self.reader.table} WHERE 1 = 0"
-            )
+            cursor.execute(f"CREATE TEMPORARY TABLE {STAGE} AS SELECT {columns} FROM {self.reader.table} WHERE 1 = 0")
             if self.bulk.encoding == "pgcopy":
                 try:
                     with transaction.atomic(using=self.session.node.alias):
                         cursor.execute(COPY_SETTINGS)
                         cursor.copy_expert(f"COPY {STAGE} ({columns}) FROM STDIN", io.BytesIO(self.bulk.data))
                 except DatabaseError as error:
-                    raise WireError(f"A run of rows of {self.model.label} is not of the types of its columns.") from error
+                    raise WireError(
+                        f"A run of rows of {self.model.label} is not of the types of its columns."
+                    ) from error
             else:
                 marks = ", ".join(["%s"] * len(self.fields))
                 cursor.executemany(f"INSERT INTO {STAGE} ({columns}) VALUES ({marks})", self.bulk.data)
@@ -166,7 +167,7 @@ class _Loader:
             cursor.execute(f"SELECT {', '.join(reader.columns)} FROM {STAGE} t")
             found = [reader.row(values) for values in cursor.fetchall()]
             cursor.execute(f"DROP TABLE {STAGE}")
-        version = {install: 0 for install in (batch.source_install, *batch.baselines.get(self.model.label, ()))}
+        version = dict.fromkeys((batch.source_install, *batch.baselines.get(self.model.label, ())), 0)
         for stored in found:
             yield Row(self.model.label, stored.key, version, stored.content, 0, batch.source_install, base=True)
 

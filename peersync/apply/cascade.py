@@ -51,8 +51,8 @@ def _relations(session: Session, model: type[models.Model]) -> Iterator[Any]:
     for relation in model._meta.get_fields(include_hidden=True):
         if not relation.auto_created or relation.concrete or not (relation.one_to_many or relation.one_to_one):
             continue
-        related = relation.related_model
-        if not isinstance(related, type) or label_of(related._meta.concrete_model) in known:
+        related: Any = relation.related_model
+        if label_of(related._meta.concrete_model) in known:
             continue
         if related._meta.managed or related._meta.auto_created:
             yield relation
@@ -89,9 +89,7 @@ def _set_value(relation: Any) -> Any:
     return value() if callable(value) else value
 
 
-def _cascade(
-    session: Session, related: type[models.Model], hit: list[Any], found: Dependents, limit: int
-) -> None:
+def _cascade(session: Session, related: type[models.Model], hit: list[Any], found: Dependents, limit: int) -> None:
     if len(found.records) + len(hit) > limit:
         found.refused = f"more than MAX_CASCADE ({limit}) rows would go with it"
         return
@@ -107,4 +105,4 @@ def carry_out(session: Session, found: Dependents) -> None:
         model._base_manager.using(session.node.alias).filter(pk__in=pks).update(**{relation.name: value})
     for model, pks in found.deletes:
         rows = model._base_manager.using(session.node.alias).filter(pk__in=pks)
-        rows._raw_delete(session.node.alias)  # type: ignore[attr-defined]  # Django's own fast path, without signals
+        rows._raw_delete(session.node.alias)

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from peersync import states
 from peersync.apply.cascade import Dependents, dependents
 from peersync.apply.session import Pending, Session
 from peersync.codec import key_text
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, as_key, find, key_from_json, select_in
-from peersync import states
 
 Place = tuple[str, Key]
 Values = tuple[str, ...]
@@ -68,9 +68,7 @@ class Weigher:
             self._look_at_uniques(model, written)
             self._look_at_children(model, [p for p in pendings if p.deletes])
         self._settle()
-        parked = any(
-            holder is not None for place in self.set for _, _, holder in self.holders.get(place, ())
-        )
+        parked = any(holder is not None for place in self.set for _, _, holder in self.holders.get(place, ()))
         rows = list(self.set.values())
         kept = {place: found for place, found in self.dependents.items() if place in self.set}
         return Plan(rows, self.blocked, parked, kept)
@@ -144,9 +142,7 @@ class Weigher:
             if holder is not None and holder != self.set[place].local.pk:
                 self.holders.setdefault(place, []).append(("/".join(columns), texts, holder))
 
-    def _stored(
-        self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]
-    ) -> dict[Values, str]:
+    def _stored(self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]) -> dict[Values, str]:
         """Who holds these values: texts → local primary key."""
         reader = Reader(self.connection, model, fields)
         lead = next((i for i, f in enumerate(fields) if f.target is None), None)
@@ -164,9 +160,7 @@ class Weigher:
                 found[texts] = row.pk
         return found
 
-    def _stored_by_keys(
-        self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]
-    ) -> dict[Values, str]:
+    def _stored_by_keys(self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]) -> dict[Values, str]:
         """The same for a constraint over foreign keys alone (a one-to-one, a pair): looked up by the first one's rows."""
         first = fields[0]
         keys = {as_key(value): value for value in self._first_values(model, first)}
@@ -194,17 +188,17 @@ class Weigher:
         if not pendings:
             return
         by_pk = {str(p.local.pk): p for p in pendings}
-        for child, field in self.session.view.registry.children.get(model.label, ()):
-            values = self._referenced(model, field, by_pk)
+        for child, link in self.session.view.registry.children.get(model.label, ()):
+            values = self._referenced(model, link, by_pk)
             quote = self.connection.ops.quote_name
             vendor = self.connection.vendor
-            column = quote(field.column)
-            text = field.raw.codec(vendor).key_sql(column, vendor)
+            column = quote(link.column)
+            text = link.raw.codec(vendor).key_sql(column, vendor)
             pk = child.pk.codec(vendor).key_sql(quote(child.pk.name), vendor)
             select = f"SELECT {pk}, {text} FROM {quote(child.table)}"
-            for child_pk, value in select_in(self.connection, select, column, field.raw, values):
+            for child_pk, value in select_in(self.connection, select, column, link.raw, values):
                 pending = by_pk[values[value]]
-                self.children.setdefault(pending.place, []).append((child.label, child_pk, field))
+                self.children.setdefault(pending.place, []).append((child.label, child_pk, link))
         for pk, found in dependents(self.session, model, list(by_pk)).items():
             self.dependents[by_pk[pk].place] = found
 
@@ -274,9 +268,9 @@ class Weigher:
         if found is not None and found.refused:
             return Block("protected", [], found.refused)
         left: dict[str, list[str]] = {}
-        for label, pk, field in self.children.get(place, ()):
+        for label, pk, link in self.children.get(place, ()):
             child = self.by_pk.get((label, pk))
-            if child is None or child.place not in self.set or not self._moves_away(child, field, place):
+            if child is None or child.place not in self.set or not self._moves_away(child, link, place):
                 left.setdefault(label, []).append(pk)
         if not left:
             return None
@@ -312,8 +306,7 @@ def _order(place: Place) -> tuple[str, str]:
 def tombstoned(session: Session, place: Place) -> bool:
     """Whether a tombstone of that key stands here."""
     return place[1] in {
-        key_from_json(text)
-        for text in states.load_tombstones(session.connection, place[0], [_json(place[1])])
+        key_from_json(text) for text in states.load_tombstones(session.connection, place[0], [_json(place[1])])
     }
 
 

@@ -32,9 +32,7 @@ def candidates(session: Session, label: str) -> tuple[Key, ...]:
         where = f" WHERE {reader.pk_column} > {model.pk.codec(session.connection.vendor).write_sql('%s')}"
         parameters = [local_value(session.connection, model.pk, progress.owed)]
     with session.connection.cursor() as cursor:
-        cursor.execute(
-            f"{reader.select()}{where} ORDER BY {reader.pk_column} LIMIT {PROOF_ROWS}", parameters
-        )
+        cursor.execute(f"{reader.select()}{where} ORDER BY {reader.pk_column} LIMIT {PROOF_ROWS}", parameters)
         rows = [reader.row(values) for values in cursor.fetchall()]
     owed = rows[-1].pk if len(rows) == PROOF_ROWS else None
     session.checkpoint.progress[label] = replace(progress, owed=owed)
@@ -70,7 +68,7 @@ def _taken(session: Session, state: State | None) -> bool:
         return baseline
     if state.changed or state.gone:
         return False
-    return state.sender == session.batch.source or state.seq is not None and state.seq <= consumed
+    return state.sender == session.batch.source or (state.seq is not None and state.seq <= consumed)
 
 
 def _delete(session: Session, doomed: Sequence[Pending], why: str) -> None:

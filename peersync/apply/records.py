@@ -32,9 +32,7 @@ def incoming(pending: Pending) -> dict[str, Any] | None:
     return dict(zip(pending.names, pending.row.content, strict=True))
 
 
-def record(
-    session: Session, pending: Pending, kind: str, winner: str, cascade: Sequence[dict[str, Any]] = ()
-) -> None:
+def record(session: Session, pending: Pending, kind: str, winner: str, cascade: Sequence[dict[str, Any]] = ()) -> None:
     """Note it; it is written with the rest of the session."""
     model = session.model(pending.row.model)
     here = version_here(pending.local, session.facts(pending))

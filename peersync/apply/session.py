@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-
 from peersync import states, views
+from peersync.codec import key_text
 from peersync.conf import settings
 from peersync.conflicts import Decision, Facts, Local, decide
 from peersync.errors import UnknownField, UnknownModel, WireError
@@ -16,7 +16,6 @@ from peersync.progress import Checkpoint
 from peersync.records import Batch, Figures, Key, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, find_model, key_json, pk_list, pk_parameter
-from peersync.codec import key_text
 from peersync.transactions import NodeRow
 from peersync.versions import State
 from peersync.views import ELSEWHERE, View
@@ -213,9 +212,7 @@ class _Loader:
                 locked.update(row[0] for row in cursor.fetchall())
         return locked
 
-    def _states(
-        self, pendings: list[Pending], pks: dict[Key, str], standing: dict[str, Stored]
-    ) -> dict[Key, State]:
+    def _states(self, pendings: list[Pending], pks: dict[Key, str], standing: dict[str, Stored]) -> dict[Key, State]:
         """States by wire key; journal entries met here become ``changed`` in the state, without a place."""
         label = self.model.label
         by_pk = states.load(self.connection, label, pks.values())
@@ -271,9 +268,7 @@ class _Loader:
 def decide_all(session: Session, pendings: Iterable[Pending], forced: frozenset[tuple[str, Key]]) -> None:
     for pending in pendings:
         if pending.row.kind == "row" and not pending.local.busy:
-            pending.decision = decide(
-                pending.row, pending.local, session.facts(pending), force=pending.place in forced
-            )
+            pending.decision = decide(pending.row, pending.local, session.facts(pending), force=pending.place in forced)
 
 
 def own_role(alias: str, peer: str) -> str | None:

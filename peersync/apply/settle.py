@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from django.db import DatabaseError, transaction
 
@@ -28,9 +29,7 @@ class Poison(Exception):
         self.rows = rows
 
 
-def take(
-    session: Session, pendings: Sequence[Pending], forced: frozenset[Place] = frozenset()
-) -> list[Pending]:
+def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place] = frozenset()) -> list[Pending]:
     """Take the rows in, all that can be; returns those that wait. One row of a key at a time."""
     load(session, pendings)
     decide_all(session, pendings, forced)
@@ -127,14 +126,18 @@ def _write(session: Session, plan: Plan) -> None:
     for model in present:
         rows = by_model[model.label]
         writer = Writer(session, model)
-        with capture.off(session.connection, [model.table]):
-            if plan.parked:
-                _guarded(session, [p for p in rows if p.local.content is not None], lambda ps, w=writer: w.park([str(p.local.pk) for p in ps]))
+        if plan.parked:
+            with capture.off(session.connection, [model.table]):
+                _guarded(session, [p for p in rows if p.local.content is not None], partial(_park, writer))
     for model in present:
         _write_model(session, model, by_model[model.label])
     for model in reversed(present):
         _delete(session, model, [p for p in by_model[model.label] if p.deletes], plan)
     _check_deferred(session, plan)
+
+
+def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
+    writer.park([str(p.local.pk) for p in pendings])
 
 
 def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> None:

@@ -63,7 +63,7 @@ class Writer:
         """Insert the rows; wire key → the local primary key that each got."""
         fields, values = self.columns(pendings)
         defaults = self._defaults(fields)
-        raws = [f.raw for f in fields] + [RawColumn(f.column, f) for f, _ in defaults]
+        raws = [f.raw for f in fields] + [RawColumn(str(f.column), f) for f, _ in defaults]
         values += [[value] * len(pendings) for _, value in defaults]
         self._insert(raws, values, [True] * len(fields) + [False] * len(defaults))
         keys = [p.row.key for p in pendings]
@@ -94,16 +94,14 @@ class Writer:
                 arrays.append(f"%s::{codec.array}[]")
                 writes.append(codec.write_sql(f"v.c{place}"))
             else:
-                arrays.append(f"%s::{raw.field.db_type(self.connection).split('(')[0]}[]")
+                arrays.append(f"%s::{str(raw.field.db_type(self.connection)).split('(')[0]}[]")
                 writes.append(f"v.c{place}")
         return ", ".join(arrays), writes
 
     def update(self, pendings: Sequence[Pending]) -> None:
         """Update the rows, by their local primary keys."""
         fields, values = self.columns(pendings)
-        kept = [
-            (f, v) for f, v in zip(fields, values, strict=True) if f.column != self.model.pk.name
-        ]
+        kept = [(f, v) for f, v in zip(fields, values, strict=True) if f.column != self.model.pk.name]
         if not kept:
             return
         raws = [f.raw for f, _ in kept]
@@ -113,9 +111,7 @@ class Writer:
         with self.connection.cursor() as cursor:
             if not self.postgres:
                 sets = ", ".join(f"{self.quote(raw.name)} = %s" for raw in raws)
-                cursor.executemany(
-                    f"UPDATE {table} SET {sets} WHERE {pk} = %s", list(zip(*columns, strict=True))
-                )
+                cursor.executemany(f"UPDATE {table} SET {sets} WHERE {pk} = %s", list(zip(*columns, strict=True)))
                 return
             raws = [*raws, self.model.pk]
             arrays, writes = self._arrays(raws, [True] * len(raws))
@@ -143,7 +139,9 @@ class Writer:
         """Give the unique values of these rows up, for values that can't collide, until they are written."""
         by_name = {f.column: f for f in self.model.fields}
         columns = {column for group in self.model.uniques for column in group if column in by_name}
-        sets = [f"{self.quote(c)} = {self._parking(by_name[c].raw)}" for c in sorted(columns) if self._parkable(by_name[c])]
+        sets = [
+            f"{self.quote(c)} = {self._parking(by_name[c].raw)}" for c in sorted(columns) if self._parkable(by_name[c])
+        ]
         if not sets:
             return
         pk = self.quote(self.model.pk.name)
@@ -156,12 +154,10 @@ class Writer:
 
     @staticmethod
     def _parkable(field: SyncField) -> bool:
-        return field.null or field.raw.wire in ("text", "int", "uuid") and field.target is None
+        return field.null or (field.raw.wire in ("text", "int", "uuid") and field.target is None)
 
     def _parking(self, raw: RawColumn) -> str:
-        pk = self.model.pk.codec(self.connection.vendor).key_sql(
-            self.quote(self.model.pk.name), self.connection.vendor
-        )
+        pk = self.model.pk.codec(self.connection.vendor).key_sql(self.quote(self.model.pk.name), self.connection.vendor)
         if raw.field.null:
             return "NULL"
         if raw.wire == "int":
@@ -241,7 +237,9 @@ def forward_sequence(writer: Writer, highest: int) -> str | None:
         name = cursor.fetchone()[0]
         if name is None:
             return None
-        cursor.execute("SELECT has_sequence_privilege(%s, 'UPDATE'), has_sequence_privilege(%s, 'SELECT')", [name, name])
+        cursor.execute(
+            "SELECT has_sequence_privilege(%s, 'UPDATE'), has_sequence_privilege(%s, 'SELECT')", [name, name]
+        )
         if cursor.fetchone() != (True, True):
             return f"The sequence {name} could not be moved past {highest}: GRANT ALL ON SEQUENCE {name} to this role."
         cursor.execute(

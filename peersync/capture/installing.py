@@ -230,9 +230,7 @@ def _patiently(connection: Any, write: Callable[[], None], what: str) -> bool:
                 time.sleep(PAUSE)
         else:
             return True
-    logger.warning(
-        "peersync: %s is busy, its triggers were left. Run later: manage.py sync_peer install", what
-    )
+    logger.warning("peersync: %s is busy, its triggers were left. Run later: manage.py sync_peer install", what)
     return False
 
 

@@ -95,9 +95,7 @@ def _captured(connection: Any, before: str, after: str) -> SyncModel | None:
         if not by_triggers(connection):
             return None
         # Django quotes what it writes; a statement by hand may have another case.
-        model = next(
-            (m for m in models_on(connection.alias).values() if m.table.lower() == after.lower()), None
-        )
+        model = next((m for m in models_on(connection.alias).values() if m.table.lower() == after.lower()), None)
     except ConfigurationError:
         return None
     if model is None or not tables_exist(connection):

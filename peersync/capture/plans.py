@@ -90,9 +90,7 @@ def plan(model: SyncModel, standing: Standing) -> Plan | None:
 
 def _excluded(model: SyncModel) -> Iterator[str]:
     """Without generated columns: those change with others only, and are not worth the slower comparison."""
-    generated = {
-        str(f.column) for f in model.model._meta.local_concrete_fields if getattr(f, "generated", False)
-    }
+    generated = {str(f.column) for f in model.model._meta.local_concrete_fields if getattr(f, "generated", False)}
     excluded = [column for column in model.excluded_columns if column not in generated]
     if excluded:
         yield from excluded
@@ -102,9 +100,7 @@ def _excluded(model: SyncModel) -> Iterator[str]:
 def models_on(alias: str) -> dict[str, SyncModel]:
     """Label → model, of those that live in this database."""
     return {
-        label: model
-        for label, model in registry().models.items()
-        if router.allow_migrate_model(alias, model.model)
+        label: model for label, model in registry().models.items() if router.allow_migrate_model(alias, model.model)
     }
 
 
@@ -133,9 +129,7 @@ def tables_exist(connection: Any) -> bool:
             cursor.execute("SELECT count(to_regclass(n)) FROM unnest(%s::text[]) n", [names])
         elif connection.vendor == "sqlite":
             marks = ", ".join(["%s"] * len(names))
-            cursor.execute(
-                f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ({marks})", names
-            )
+            cursor.execute(f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ({marks})", names)
         else:
             return set(names) <= set(connection.introspection.table_names(cursor))
         return bool(cursor.fetchone()[0] == len(names))

@@ -100,9 +100,7 @@ def _identity(connection: Any, plan: Plan, row: str) -> str:
     if not plan.identity:
         return "NULL"
     q = connection.ops.quote_name
-    pairs = (
-        f"{literal(c.name)}, {c.codec('postgresql').read_sql(f'{row}.{q(c.name)}')}" for c in plan.identity
-    )
+    pairs = (f"{literal(c.name)}, {c.codec('postgresql').read_sql(f'{row}.{q(c.name)}')}" for c in plan.identity)
     return f"json_build_object({', '.join(pairs)})::text"
 
 
@@ -228,9 +226,7 @@ def strangers(connection: Any, keep: Iterable[str]) -> list[tuple[str, ...]]:
             """,
             [ROW, TRUNCATE, connection.ops.quote_name(own_schema(connection)), kept],
         )
-        return [
-            tuple(f"DROP TRIGGER {name} ON {table}" for name in names) for table, names in cursor.fetchall()
-        ]
+        return [tuple(f"DROP TRIGGER {name} ON {table}" for name in names) for table, names in cursor.fetchall()]
 
 
 def drop_unused_functions(connection: Any) -> None:

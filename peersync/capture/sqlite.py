@@ -147,7 +147,5 @@ def strangers(connection: Any, keep: Iterable[str]) -> list[tuple[str, ...]]:
     kept = set(keep)
     with connection.cursor() as cursor:
         return [
-            (f"DROP TRIGGER {connection.ops.quote_name(name)}",)
-            for on, name, _ in _triggers(cursor)
-            if on not in kept
+            (f"DROP TRIGGER {connection.ops.quote_name(name)}",) for on, name, _ in _triggers(cursor) if on not in kept
         ]

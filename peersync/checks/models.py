@@ -36,9 +36,7 @@ def _identity(model: type[Model], conf: Settings) -> Iterator[CheckMessage]:
         if label in conf.identity:
             where = f'SYNC_CONFIG["IDENTITY"]["{label}"]'
             text = f'{where} is "natural", but {label} has no unique field beside its primary key.'
-            mend = (
-                f'Name its fields ("{label}": ["field"]) once a UniqueConstraint is on them, or write "pk".'
-            )
+            mend = f'Name its fields ("{label}": ["field"]) once a UniqueConstraint is on them, or write "pk".'
             yield message("E018", text, mend, model)
     elif names := identity_of(model):
         yield from _fields_of_identity(model, names)
@@ -55,9 +53,7 @@ def _fields_of_identity(model: type[Model], names: tuple[str, ...]) -> Iterator[
         yield message("E011", f"The identity of {label} ({listed}) is not unique.", mend, model)
     for field in fields:
         if getattr(field, "null", False):
-            text = (
-                f"The identity of {label} has {field.name}, which may be NULL: such rows would have no name."
-            )
+            text = f"The identity of {label} has {field.name}, which may be NULL: such rows would have no name."
             mend = f"Make {field.name} null=False, or take it out of IDENTITY."
             yield message("E019", text, mend, model)
         elif getattr(field, "generated", False):
@@ -119,9 +115,7 @@ def _excluded(model: type[Model], conf: Settings) -> Iterator[CheckMessage]:
         for name in section.by_model["EXCLUDE"].get(label, ()):
             left_out.setdefault(name, section.at("EXCLUDE", label))
         if (kept := section.by_model.get("INCLUDE", {}).get(label)) is not None:
-            missing = [
-                f.name for f in model._meta.local_concrete_fields if f.name not in kept and f not in key
-            ]
+            missing = [f.name for f in model._meta.local_concrete_fields if f.name not in kept and f not in key]
             left_out.update(dict.fromkeys(missing, section.at("INCLUDE", label)))
     for field in model._meta.local_concrete_fields:
         if field.name not in left_out or getattr(field, "generated", False):

@@ -52,9 +52,7 @@ def _patterns(section: Section, known: Mapping[str, type[Model]]) -> Iterator[Ch
             yield from _label(where, name, known)
         elif app.lower() not in {config.label.lower() for config in apps.get_app_configs()}:
             labels = [config.label for config in apps.get_app_configs()]
-            yield message(
-                "E005", f'{where} has "{pattern}", but no app has that label.', nearest(app, labels)
-            )
+            yield message("E005", f'{where} has "{pattern}", but no app has that label.', nearest(app, labels))
 
 
 def _label(where: str, label: str, known: Mapping[str, type[Model]]) -> Iterator[CheckMessage]:
@@ -106,9 +104,7 @@ def _field(where: str, model: type[Model], name: str, *, many: bool) -> Iterator
     elif isinstance(field, Field) and field.name in own:
         mend = f'Write "{field.name}".'
     elif hasattr(field, "ct_field"):
-        mend = (
-            f'Name the columns that it is made of: "{field.ct_field}" and "{getattr(field, "fk_field", "")}".'
-        )
+        mend = f'Name the columns that it is made of: "{field.ct_field}" and "{getattr(field, "fk_field", "")}".'
     else:
         mend = "It has no column here: name the field of the model that points to this one, or take it out."
     yield message("E008", text, mend)

@@ -43,9 +43,7 @@ def _not_synchronised(conf: Settings, everything: Registry) -> Iterator[CheckMes
     synchronised = {label.lower() for label in everything.models}
     for section in sections(conf):
         named = [(key, label) for key, mapping in section.by_model.items() for label in mapping]
-        named += [
-            ("MODELS", p) for p in section.models if section.peer and not p.startswith("!") and "*" not in p
-        ]
+        named += [("MODELS", p) for p in section.models if section.peer and not p.startswith("!") and "*" not in p]
         for key, label in named:
             if label != "*" and label.lower() not in synchronised:
                 where = section.at(key) if key == "MODELS" else section.at(key, label)
@@ -95,9 +93,7 @@ def looks_secret(field: "Field[Any, Any]") -> bool:
 
 
 def _secrets(model: SyncModel) -> Iterator[CheckMessage]:
-    names = [
-        f.name for f in model.fields if not f.target and f.wire in _SECRET_TYPES and looks_secret(f.raw.field)
-    ]
+    names = [f.name for f in model.fields if not f.target and f.wire in _SECRET_TYPES and looks_secret(f.raw.field)]
     if names:
         text = f"{', '.join(names)} of {model.label} may be secret, and will be sent to every peer."
         yield message("W004", text, f"Keep it at home: {_exclude(model.label, *names)}.", model.model)

@@ -19,7 +19,7 @@ from django.db import DatabaseError, connections
 
 from peersync.delivery import leases
 from peersync.delivery.polls import Poller
-from peersync.delivery.rounds import Job, Result, backoff, behind, deliver
+from peersync.delivery.rounds import LONGEST_PAUSE, Job, Result, backoff, behind, deliver
 from peersync.delivery.targets import local_alias
 from peersync.errors import PeersyncError
 from peersync.models import Journal
@@ -72,9 +72,7 @@ class Engine:
 
     def start(self, delay: float = 0.0) -> None:
         """``delay``: seconds before the first look, unless a wake comes earlier."""
-        self._thread = threading.Thread(
-            target=self._run, args=(delay,), name="peersync-delivery", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(delay,), name="peersync-delivery", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
@@ -227,6 +225,8 @@ class Engine:
         if result is Result.HELD:
             line.held += 1
             line.due = now + min(2.0, 0.1 * 2 ** min(line.held, 5))
+        elif result is Result.NEEDED:
+            line.due = now + LONGEST_PAUSE
         else:
             line.failures += 1
             line.due = now + backoff(line.failures)

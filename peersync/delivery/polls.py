@@ -109,5 +109,5 @@ class Poller(threading.Thread):
             self.stop.wait(backoff(self._failures))
             return
         self._failures = 0
-        if result is Result.HELD:
-            self.stop.wait(0.5)
+        if result is not Result.DONE:
+            self.stop.wait(LONGEST_PAUSE if result is Result.NEEDED else 0.5)

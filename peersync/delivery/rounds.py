@@ -34,6 +34,8 @@ class Result(Enum):
     HELD = "held"
     """Another process has the peer's lease, or the peer failed a moment ago."""
     FAILED = "failed"
+    NEEDED = "needed"
+    """Somebody has to make the first contact by hand; in the other direction the peer may be served."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,7 @@ def client(target: Target, timeout: int | None = None, attempts: int = 2) -> Rep
     if timeout is not None:
         limits = replace(limits, timeout=timeout, answer_seconds=timeout, wait=0)
     retries = Retries(attempts=attempts)
-    return HttpReplica(
-        target.name, str(peer.url), peer.token, insecure=peer.insecure, limits=limits, retries=retries
-    )
+    return HttpReplica(target.name, str(peer.url), peer.token, insecure=peer.insecure, limits=limits, retries=retries)
 
 
 def backoff(failures: int) -> float:
@@ -100,8 +100,7 @@ def deliver(job: Job, *, push: bool | None = None, pull: bool | None = None, ren
             for step in (name for name, wanted in steps.items() if wanted):
                 error = _transfer(alias, job, step)
                 if error is not None:
-                    _put_off(alias, job.target, error)
-                    return Result.FAILED
+                    return _put_off(alias, job.target, step, error)
             return Result.DONE
     except (DatabaseError, PeersyncError) as error:
         # Our own database is away, busy, or not migrated yet: nothing can be written down there.
@@ -126,18 +125,15 @@ def _transfer(alias: str, job: Job, step: str) -> PeersyncError | None:
     return report.error
 
 
-def _put_off(alias: str, target: Target, error: PeersyncError) -> None:
+def _put_off(alias: str, target: Target, step: str, error: PeersyncError) -> Result:
     """Say in the peer's row what is wrong, and let nobody try it again at once."""
     row = Peer.objects.using(alias).filter(name=target.name)
-    text = _sentence(target, error)
+    needed = isinstance(error, FirstContactNeeded)
+    text = f"{error.detail} Run once by hand: {target.command(step)}" if needed else str(error)
     row.update(last_error=text)
     failures = row.values_list("failures", flat=True).first() or 1
     logger.log(logging.WARNING if failures == 1 else logging.DEBUG, "Sync with %s: %s", target.name, text)
-    seconds = LONGEST_PAUSE if isinstance(error, FirstContactNeeded) else backoff(failures)
-    leases.cool_down(alias, target.name, seconds)
-
-
-def _sentence(target: Target, error: PeersyncError) -> str:
-    if isinstance(error, FirstContactNeeded):
-        return f"{error.detail} Run once by hand: {target.command}"
-    return str(error)
+    if needed:
+        return Result.NEEDED
+    leases.cool_down(alias, target.name, backoff(failures))
+    return Result.FAILED

@@ -21,11 +21,9 @@ class Target:
     alias: bool = False
     """It is a database alias, not a URL."""
 
-    @property
-    def command(self) -> str:
+    def command(self, step: str) -> str:
         """What makes the first contact, which automatic sync never makes with tables that hold rows."""
-        way = "both" if self.push and self.pull else "push" if self.push else "pull"
-        return f"manage.py sync_data --direction={way} --peer={self.name}"
+        return f"manage.py sync_data --direction={step} --peer={self.name}"
 
 
 def local_alias() -> str:
@@ -43,9 +41,7 @@ def reachable() -> list[Target]:
     """All peers that this node can call, the slave alias first."""
     conf = settings()
     slave = slave_alias()
-    found = (
-        [_target(slave, conf.peers.get(slave, PeerSettings(slave, auto="push")), alias=True)] if slave else []
-    )
+    found = [_target(slave, conf.peers.get(slave, PeerSettings(slave, auto="push")), alias=True)] if slave else []
     found += [_target(name, peer) for name, peer in conf.peers.items() if peer.url and name != slave]
     return found
 

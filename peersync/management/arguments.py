@@ -51,14 +51,10 @@ def add_arguments(parser: CommandParser) -> None:
 def _add_peer_arguments(parser: CommandParser) -> None:
     whom = parser.add_mutually_exclusive_group()
     whom.add_argument("--peer", metavar="NAME", help="a name in PEERS, or the alias of the other database")
-    whom.add_argument(
-        "--all-peers", action="store_true", help="every peer that has a URL, and the slave alias"
-    )
+    whom.add_argument("--all-peers", action="store_true", help="every peer that has a URL, and the slave alias")
     whom.add_argument("--peer-url", metavar="URL", help="a peer that stands in no settings")
     token = parser.add_mutually_exclusive_group()
-    token.add_argument(
-        "--token", help="else --token-file, the settings, or PEERSYNC_TOKEN in the environment"
-    )
+    token.add_argument("--token", help="else --token-file, the settings, or PEERSYNC_TOKEN in the environment")
     token.add_argument("--token-file", metavar="FILE", help="a file that holds nothing but the token")
 
 
@@ -118,9 +114,7 @@ def labels(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
             or (model.through and owner(model.model) in models)
         ]
         if not found:
-            raise wrong(
-                f"{pattern} is not synchronised. Synchronised are: {', '.join(known) or 'no models'}."
-            )
+            raise wrong(f"{pattern} is not synchronised. Synchronised are: {', '.join(known) or 'no models'}.")
         chosen.update(dict.fromkeys(found))
     return tuple(label for label in known if label in chosen)
 

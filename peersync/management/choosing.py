@@ -52,8 +52,7 @@ def _one(known: dict[str, Target], name: str | None) -> Target:
             return known[name]
         if name in settings().peers:
             raise wrong(
-                f"The peer {name} has no URL, so only it can call us."
-                " Give it a URL in PEERS, or use --peer-url."
+                f"The peer {name} has no URL, so only it can call us. Give it a URL in PEERS, or use --peer-url."
             )
         raise wrong(f"There is no peer {name}. {_who(known)}")
     slave = slave_alias()

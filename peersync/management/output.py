@@ -47,17 +47,13 @@ def _cell(value: Any) -> str:
 
 def report_lines(report: TransferReport) -> list[str]:
     """A transfer, as a terminal shows it."""
-    rows = [
-        [label, *(getattr(figures, name) for name in COLUMNS)] for label, figures in report.models.items()
-    ]
+    rows = [[label, *(getattr(figures, name) for name in COLUMNS)] for label, figures in report.models.items()]
     lines = [f"{report.source} → {report.target}"]
     lines += table(("model", *COLUMNS), rows) if rows else ["(no models)"]
     lines.append(f"{report.seconds:.1f} s, {report.rows_per_second:,.0f} rows/s")
     kept = sum(figures.kept_at_target for figures in report.models.values())
     if kept:
-        lines.append(
-            f"{kept:,} {'row stands' if kept == 1 else 'rows stand'} only at {report.target}, and stayed."
-        )
+        lines.append(f"{kept:,} {'row stands' if kept == 1 else 'rows stand'} only at {report.target}, and stayed.")
     waiting = sum(figures.quarantined for figures in report.models.values())
     if waiting:
         lines.append(f"{waiting:,} in quarantine: manage.py sync_status, and the admin, say why.")

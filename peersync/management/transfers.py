@@ -63,9 +63,7 @@ class Work:
         for label, one in differences.items():
             before = known.get(label)
             known[label] = (
-                Differences(before.count + one.count, [*before.keys, *one.keys])
-                if before is not None
-                else one
+                Differences(before.count + one.count, [*before.keys, *one.keys]) if before is not None else one
             )
 
 

@@ -15,7 +15,6 @@ from peersync.records import (
     Point,
     Progress,
     Range,
-    Row,
 )
 
 
@@ -36,9 +35,7 @@ class Replica(Protocol):
         """
         ...
 
-    def snapshot(
-        self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int
-    ) -> Batch:
+    def snapshot(self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int) -> Batch:
         """A page of all rows and tombstones of ``model``, in key order. ``head`` None: the first page, which fixes it."""
         ...
 

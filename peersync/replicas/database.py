@@ -151,9 +151,9 @@ class DatabaseReplica:
                 self.view.refresh(node, caller.node)
             numbering.number(self.alias)
         batch = feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
-        if wait > 0 and head is None and not batch.rows and batch.done:
-            if greeting.wait_for_change(self.alias, batch.head.seq, wait):
-                return feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
+        idle = wait > 0 and head is None and not batch.rows and batch.done
+        if idle and greeting.wait_for_change(self.alias, batch.head.seq, wait):
+            return feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
         return batch
 
     def rows(self, caller: Caller, model: str, keys: Iterable[Key]) -> Batch:

@@ -98,9 +98,7 @@ class HttpReplica:
         models = (replace(one, bulk=tuple(e for e in one.bulk if e == "pgcopy")) for one in found.models)
         return replace(found, models=tuple(models))
 
-    def snapshot(
-        self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int
-    ) -> Batch:
+    def snapshot(self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int) -> Batch:
         """See :meth:`peersync.replicas.base.Replica.snapshot`."""
         params = {} if head is None else {"after": wire.snapshot_token(head, after)}
         headers = wire.caller_headers(caller)
@@ -129,9 +127,7 @@ class HttpReplica:
             params["wait"] = str(int(wait))
         headers = wire.caller_headers(caller)
         return self._page(
-            lambda rows: Call(
-                "GET", "v1/changes/", {**params, "limit": str(rows)}, headers, answer=LINES, wait=wait
-            ),
+            lambda rows: Call("GET", "v1/changes/", {**params, "limit": str(rows)}, headers, answer=LINES, wait=wait),
             "feed",
             limit,
         )
@@ -198,9 +194,7 @@ class HttpReplica:
 
     def _steady(self, call: Call, parse: Callable[[Iterator[bytes]], T]) -> T:
         """A call whose size is what it is."""
-        return self._repeat(
-            lambda: self._transport.call(call, parse), lambda error, _: "again" in error.extra
-        )
+        return self._repeat(lambda: self._transport.call(call, parse), lambda error, _: "again" in error.extra)
 
     def _page(self, make: Callable[[int], Call], kind: str, limit: int) -> Batch:
         """A page of at most ``limit`` rows, of fewer where the peer or the way to it cannot bear as many."""

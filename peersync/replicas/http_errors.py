@@ -133,9 +133,7 @@ def _other_status(name: str, place: str, status: int, extra: dict[str, Any]) -> 
     if status >= 500:
         return errors.PeerError(f"{name}: {place} failed ({status}).", hint="Its log says why.", **extra)
     hint = "Check URL: it is where the peer includes peersync_api.urls."
-    return errors.NotPeersync(
-        f"{name}: {place} answers {status}, and not as peersync does.", hint=hint, **extra
-    )
+    return errors.NotPeersync(f"{name}: {place} answers {status}, and not as peersync does.", hint=hint, **extra)
 
 
 def _told(name: str, problem: Any) -> PeersyncError | None:
@@ -166,6 +164,4 @@ def retry_after(value: str | None) -> float | None:
 def not_peersync(name: str, place: str, found: str) -> PeersyncError:
     """Somebody answered, but not us."""
     hint = "Check URL: it is where the peer includes peersync_api.urls."
-    return errors.NotPeersync(
-        f"{name}: {place} answers with {clean(found)}, not as peersync does.", hint=hint
-    )
+    return errors.NotPeersync(f"{name}: {place} answers with {clean(found)}, not as peersync does.", hint=hint)

@@ -101,14 +101,7 @@ def checked_url(name: str, url: str, *, insecure: bool) -> str:
         fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
     except ValueError:
         fine, parts = False, urlsplit("")
-    if (
-        not fine
-        or parts.username
-        or parts.password
-        or parts.query
-        or parts.fragment
-        or url != "".join(url.split())
-    ):
+    if not fine or parts.username or parts.password or parts.query or parts.fragment or url != "".join(url.split()):
         hint = 'Write it as "https://host/peersync/", without user, password, ? or #.'
         raise ConfigurationError(f"{name}: this is no URL of a peer.", hint=hint)
     if not insecure and plain_http_to_another_machine(url):
@@ -261,9 +254,7 @@ def _new_session() -> requests.Session:
     session = requests.Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers.clear()
-    session.headers.update(
-        {"User-Agent": "django-peersync", "Accept-Encoding": "gzip", "Connection": "keep-alive"}
-    )
+    session.headers.update({"User-Agent": "django-peersync", "Accept-Encoding": "gzip", "Connection": "keep-alive"})
     for scheme in ("http://", "https://"):
         session.mount(scheme, DeadlineAdapter())
     return session

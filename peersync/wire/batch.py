@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from peersync.errors import AnswerCutOff, WireError
-from peersync.records import PROTOCOL, Batch, Bulk, Row
+from peersync.records import PROTOCOL, Batch, Bulk, Point, Row
 from peersync.wire import checks
 from peersync.wire.problems import read_problem
 from peersync.wire.rows import RowForm
@@ -58,9 +58,9 @@ def next_token(batch: Batch) -> str | None:
     """What to hand in as ``after`` for the page that follows; None where none does."""
     end = _plain_place(batch.end)
     if batch.kind == "feed" and end.get("cursor"):
-        return changes_token(checks.point(end["cursor"], "cursor"), None)
+        return changes_token(Point(*end["cursor"]), None)
     if batch.kind == "snapshot" and not batch.done and end.get("head"):
-        return snapshot_token(checks.point(end["head"], "head"), end.get("after"))
+        return snapshot_token(Point(*end["head"]), end.get("after"))
     return None
 
 
@@ -253,11 +253,7 @@ def _installs(value: Any, what: str) -> tuple[str, ...]:
 
 def _place(value: Any, what: str) -> dict[str, Any]:
     obj = checks.members(value, what, (), _PLACE)
-    return {name: _plain(_PLACE[name](item, f"{what}.{name}")) for name, item in obj.items()}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return {name: _PLACE[name](item, f"{what}.{name}") for name, item in obj.items()}
 
 
 def _options(value: Any) -> dict[str, Any]:

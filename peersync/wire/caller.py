@@ -34,7 +34,7 @@ def caller_headers(caller: Caller) -> dict[str, str]:
         headers["Peersync-Points"] = _ascii([checks.plain_point(point) for point in caller.points])
     if caller.about:
         headers["Peersync-About"] = caller.about
-    if caller.bulk and "Peersync-Bulk" not in headers:
+    if caller.bulk:
         headers["Peersync-Bulk"] = ",".join(caller.bulk)
     if caller.retired:
         headers["Peersync-Retired"] = _ascii([plain(item) for item in caller.retired[-MAX_RETIRED:]])

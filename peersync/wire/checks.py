@@ -51,9 +51,7 @@ def _finite(digits: str) -> float:
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _scan = _decoder.scan_once  # type: ignore[attr-defined]
-_encode = json.JSONEncoder(
-    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False).encode
 
 
 def dumps(value: Any) -> bytes:
@@ -141,9 +139,7 @@ def label(value: Any, what: str) -> str:
     return value
 
 
-def listing(
-    value: Any, what: str, read: Callable[[Any, str], T], longest: int = MAX_ENTRIES
-) -> tuple[T, ...]:
+def listing(value: Any, what: str, read: Callable[[Any, str], T], longest: int = MAX_ENTRIES) -> tuple[T, ...]:
     """A JSON list, each item read by ``read``."""
     if type(value) is not list or len(value) > longest:
         raise WireError(f"{what} is not a list of at most {longest}")

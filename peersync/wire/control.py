@@ -38,6 +38,7 @@ _description = reader(
     {
         "node": checks.uuid,
         "install": checks.uuid,
+        "about": checks.uuid_or_empty,
         "told": _told,
         "models": lambda value, what: checks.listing(value, what, _model),
     },
@@ -98,9 +99,7 @@ def read_ranges(value: Any) -> tuple[tuple[Range, ...], int]:
 
 def digests_json(digests: Sequence[Digest]) -> dict[str, Any]:
     """The answer to ``digests``: ``{"digests": [{"after", "upto", "count", "digest"}, …]}``."""
-    return {
-        "digests": [{**plain(item.range), "count": item.count, "digest": item.digest} for item in digests]
-    }
+    return {"digests": [{**plain(item.range), "count": item.count, "digest": item.digest} for item in digests]}
 
 
 def read_digests(value: Any) -> list[Digest]:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[str, ...] = get_args(Kind)
 MAX_EARLIER = 1000
-_MEMBERS = frozenset(
-    ("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier")
-)
+_MEMBERS = frozenset(("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier"))
 _UNTRACKED = frozenset(("key", "content"))
 
 
@@ -91,9 +89,7 @@ class RowForm:
             base=base,
             seq=checks.integer(obj.get("seq", 0), "seq"),
             kind=kind,
-            earlier=checks.listing(obj["earlier"], "earlier", checks.key, MAX_EARLIER)
-            if "earlier" in obj
-            else (),
+            earlier=checks.listing(obj["earlier"], "earlier", checks.key, MAX_EARLIER) if "earlier" in obj else (),
         )
 
     def _read_untracked(self, obj: dict[str, Any], model: str) -> Row:
@@ -101,9 +97,7 @@ class RowForm:
         untracked = self.untracked.get(model)
         if untracked is None:
             raise WireError("the row lacks the member 'version'")
-        return Row(
-            model, checks.key(obj["key"]), dict(untracked), self._content(obj, model, "row"), base=True
-        )
+        return Row(model, checks.key(obj["key"]), dict(untracked), self._content(obj, model, "row"), base=True)
 
     def _model(self, obj: dict[str, Any]) -> str:
         if "model" not in obj and self.model is not None:
@@ -145,9 +139,7 @@ class RowForm:
             raise WireError("content is neither a list of values nor null")
         length = self.lengths.get(model, -1)
         if length != len(content) and (length >= 0 or self.models):
-            raise WireError(
-                f"content has {len(content)} values, the header's fields of {model} are {max(length, 0)}"
-            )
+            raise WireError(f"content has {len(content)} values, the header's fields of {model} are {max(length, 0)}")
         return tuple(content)
 
 

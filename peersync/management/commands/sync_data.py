@@ -72,9 +72,7 @@ class Command(BaseCommand):
         try:
             answer = input("Go on? [y/N] ")
         except EOFError:
-            raise arguments.wrong(
-                "Nobody is there to answer; say --noinput to delete without asking."
-            ) from None
+            raise arguments.wrong("Nobody is there to answer; say --noinput to delete without asking.") from None
         if answer.strip().lower() not in ("y", "yes"):
             raise CommandError("Nothing was done.", returncode=1)
 

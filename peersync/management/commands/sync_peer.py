@@ -58,9 +58,7 @@ class Command(BaseCommand):
 
     def _revoke(self, name: str, alias: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
         ended = tokens.revoke(name, using=alias)
-        return {"name": name}, [
-            f"{name}: {ended} token{'' if ended == 1 else 's'} ended, and forgotten as a reader."
-        ]
+        return {"name": name}, [f"{name}: {ended} token{'' if ended == 1 else 's'} ended, and forgotten as a reader."]
 
     def _list(self, name: str | None, alias: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
         found = tokens.listing(name, using=alias)

@@ -56,8 +56,4 @@ def _lines(found: Status) -> list[str]:
 
 
 def _moved(run: dict[str, Any]) -> int:
-    return sum(
-        figures.get(name, 0)
-        for figures in run["models"].values()
-        for name in ("created", "updated", "deleted")
-    )
+    return sum(figures.get(name, 0) for figures in run["models"].values() for name in ("created", "updated", "deleted"))
