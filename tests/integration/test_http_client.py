@@ -45,27 +45,26 @@ if TYPE_CHECKING:
 NODE = "6f9619ff-8b86-4011-b42d-00cf4fc964ff"
 INSTALL = "16763be4-6022-406e-a950-fcd5018633ca"
 TOKEN = "very-secret-token"
-CALLER = Caller(
-    NODE, INSTALL, (Point(4, "a.b"),), told=3, clock=99, retired=(Retired(INSTALL, 1, "n", INSTALL),)
-)
+CALLER = Caller(NODE, INSTALL, (Point(4, "a.b"),), told=3, clock=99, retired=(Retired(INSTALL, 1, "n", INSTALL),))
 LIMITS = Limits(body=200_000, unpacked=400_000, line=100_000, batch=1000, timeout=1, wait=5)
 BRIEF = dataclasses.replace(LIMITS, timeout=0.3)  # type: ignore[arg-type]
 """Where a time-out is what must come."""
 DESCRIPTION = Description(
-    NODE,
-    INSTALL,
-    PROTOCOL,
-    5,
-    (),
-    Point(1, "n"),
-    (),
-    (),
-    0,
-    "",
-    True,
-    "UTC",
-    "sqlite",
-    {"batch": 600, "wait": 2},
+    node=NODE,
+    install=INSTALL,
+    protocol=PROTOCOL,
+    clock=5,
+    models=(),
+    head=Point(1, "n"),
+    points=(),
+    about="",
+    retired=(),
+    pruned=0,
+    role="",
+    use_tz=True,
+    time_zone="UTC",
+    vendor="sqlite",
+    limits={"batch": 600, "wait": 2},
 )
 
 
@@ -78,8 +77,8 @@ def batch(count: int = 2, kind: str = "feed", **changes: object) -> Batch:
         models=("zoo.Parent",),
         fields={"zoo.Parent": ("id", "name")},
         baselines={},
-        start={"cursor": [0, ""]},
-        end={"cursor": [9, "n"]},
+        start={"cursor": START},
+        end={"cursor": Point(9, "n")},
         head=Point(9, "n"),
         points=(),
         rows=[Row("zoo.Parent", (n,), {INSTALL: 0}, (n, "anna"), base=True) for n in range(count)],
@@ -256,9 +255,7 @@ def test_netrc_does_not_replace_the_token(
     assert peer.asked[-1].headers["Authorization"] == f"Token {TOKEN}"
 
 
-@pytest.mark.parametrize(
-    "url", ["http://example.com/peersync/", "http://10.0.0.7:8000/", "http://127.0.0.1.example/"]
-)
+@pytest.mark.parametrize("url", ["http://example.com/peersync/", "http://10.0.0.7:8000/", "http://127.0.0.1.example/"])
 def test_a_token_does_not_travel_over_plain_http(url: str) -> None:
     with pytest.raises(errors.InsecureUrl, match='PEERS\\["branch"\\]\\["INSECURE"\\]'):
         HttpReplica("branch", url, TOKEN, limits=LIMITS)
@@ -306,9 +303,7 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         HttpReplica("branch", url, TOKEN, limits=LIMITS)
 
 
-def test_the_token_is_in_no_text(
-    peer: Scripted, replica: HttpReplica, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_token_is_in_no_text(peer: Scripted, replica: HttpReplica, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     peer.answers = [problem(401, "unauthorized", f"Token {TOKEN} is wrong.")]
     with pytest.raises(errors.Unauthorized) as caught:
@@ -494,9 +489,7 @@ def test_an_answer_that_never_ends_is_left(peer: Scripted, answer: Answer) -> No
 
 def endless(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
-        + lines(batch(0)).split(b"\n")[0]
-        + b"\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n" + lines(batch(0)).split(b"\n")[0] + b"\n"
     )
     while True:
         handler.wfile.write(b'{"key":[1],"content":[1,"a"]}\n' * 1000)
@@ -559,9 +552,7 @@ def test_it_does_not_wait_for_hours(peer: Scripted, replica: HttpReplica, pauses
     assert (caught.value.extra["after"], pauses, len(peer.asked)) == (86400, [], 1)
 
 
-def test_a_retry_after_may_be_a_date_or_nonsense(
-    peer: Scripted, replica: HttpReplica, pauses: Pauses
-) -> None:
+def test_a_retry_after_may_be_a_date_or_nonsense(peer: Scripted, replica: HttpReplica, pauses: Pauses) -> None:
     peer.answers = [
         reply(503, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
         reply(503, Retry_After="soon"),
@@ -595,9 +586,7 @@ def cut(some: Batch, at: int) -> Answer:
 
 
 def shorter(handler: BaseHTTPRequestHandler) -> None:
-    handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n{"
-    )
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n{")
     reset(handler)
 
 
@@ -656,9 +645,7 @@ def test_many_keys_are_halved_without_losing_one(peer: Scripted, replica: HttpRe
 
 
 @pytest.mark.parametrize("trouble", [problem(413, "too_large"), reply(502), reply(504), slow])
-def test_a_batch_is_not_cut_but_a_smaller_one_asked_for(
-    peer: Scripted, replica: HttpReplica, trouble: Answer
-) -> None:
+def test_a_batch_is_not_cut_but_a_smaller_one_asked_for(peer: Scripted, replica: HttpReplica, trouble: Answer) -> None:
     peer.answers = [trouble, APPLIED]
     with pytest.raises(errors.PeerError) as caught:
         replica.apply(CALLER, batch(80))
@@ -723,9 +710,7 @@ def test_cookies_are_not_kept(peer: Scripted, replica: HttpReplica) -> None:
 
 def test_a_source_that_breaks_off_says_why(peer: Scripted, replica: HttpReplica) -> None:
     first = lines(batch()).split(b"\n")[0]
-    body = (
-        first + b"\n" + wire.dumps({"problem": wire.problem_json(errors.CursorUnknown("Gone."), 409)}) + b"\n"
-    )
+    body = first + b"\n" + wire.dumps({"problem": wire.problem_json(errors.CursorUnknown("Gone."), 409)}) + b"\n"
     peer.answers = [reply(200, body, "application/x-ndjson")]
     with pytest.raises(errors.CursorUnknown, match="Gone"):
         replica.changes(CALLER, ["zoo.Parent"], START, None, 5)

@@ -84,8 +84,8 @@ def batches(draw: st.DrawFn) -> Batch:
     install = draw(uuids)
     untracked = {label: dict.fromkeys((install, *baselines[label]), 0) for label in models}
     places_ = st.one_of(
-        st.builds(lambda p: {"cursor": p and list(p)}, st.one_of(st.none(), points)),
-        st.builds(lambda p, after: {"head": list(p), "after": after}, points, st.one_of(st.none(), text)),
+        st.builds(lambda p: {"cursor": p}, st.one_of(st.none(), points)),
+        st.builds(lambda p, after: {"head": p, "after": after}, points, st.one_of(st.none(), text)),
     )
     return Batch(
         kind=draw(st.sampled_from(["snapshot", "feed", "rows", "end"])),
@@ -125,8 +125,8 @@ def batch(*some: Row, **changes: object) -> Batch:
         models=("zoo.Parent",),
         fields={"zoo.Parent": ("id", "name")},
         baselines={"zoo.Parent": (OTHER,)},
-        start={"cursor": [0, ""]},
-        end={"cursor": [9, "n"]},
+        start={"cursor": START},
+        end={"cursor": Point(9, "n")},
         head=Point(9, "n"),
         points=(),
         rows=list(some),
@@ -156,6 +156,13 @@ def test_an_untracked_row_does_not_repeat_its_version() -> None:
     assert json.loads(lines[1]) == {"key": [1], "content": [1, "anna"]}
     assert INSTALL.encode() not in lines[1]
     assert wire.read_batch(lines).rows[0].version == {INSTALL: 0, OTHER: 0}
+
+
+def test_places_come_back_as_points() -> None:
+    """A Point is no list: a checkpoint compares them."""
+    found = wire.read_batch(wire.batch_lines(batch(start={"head": Point(9, "n"), "after": "x", "cursor": None})))
+    assert found.start == {"head": Point(9, "n"), "after": "x", "cursor": None}
+    assert type(found.start["head"]) is Point
 
 
 def test_rebuilt_versions_are_not_shared() -> None:
@@ -206,9 +213,7 @@ def test_a_last_line_that_breaks_off_was_cut_off() -> None:
 
 def test_a_source_may_break_off_with_its_reason() -> None:
     lines = list(wire.batch_lines(batch(ROW)))
-    lines[-1] = wire.dumps(
-        {"problem": wire.problem_json(errors.CursorUnknown("Gone.", hint="Compare."), 409)}
-    )
+    lines[-1] = wire.dumps({"problem": wire.problem_json(errors.CursorUnknown("Gone.", hint="Compare."), 409)})
     with pytest.raises(errors.CursorUnknown, match=r"Gone\. Compare\."):
         wire.read_batch(lines)
 
@@ -347,9 +352,7 @@ def test_nothing_follows_the_last_record() -> None:
 
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just(NODE)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
     max_leaves=6,
 )
 
@@ -385,6 +388,8 @@ CALLER = Caller(
     name="branch",
     retired=(Retired(OTHER, 5, "n.m", INSTALL),),
     clock=1_700_000_000_000,
+    about=OTHER,
+    bulk=("pgcopy",),
 )
 
 
@@ -422,6 +427,7 @@ def test_headers_stay_short() -> None:
         ("Peersync-Told", "1" * 5000),
         ("Peersync-Told", "٣"),
         ("Peersync-Told", "--1"),
+        ("Peersync-About", "me"),
         ("Peersync-Clock", "soon"),
         ("Peersync-Clock", "-1"),
         ("Peersync-Retired", '[["x",1,"n","y"]]'),
@@ -451,14 +457,27 @@ def through_json(value: object) -> object:
 
 
 def test_the_description_comes_back() -> None:
-    model = ModelInfo(
-        "zoo.Parent", {"id": "int", "name": "text"}, ("id",), "ff", "merge", "both", True, ("pgcopy",)
-    )
+    model = ModelInfo("zoo.Parent", {"id": "int", "name": "text"}, ("id",), "ff", "merge", "both", True, ("pgcopy",))
     found = Description(
-        NODE, INSTALL, PROTOCOL, 5, (model,), Point(1, "n"), (Point(2, "m"),),
-        (Retired(OTHER, 5, "n", INSTALL),),
-        0, "master", True, "Europe/Berlin", "sqlite", {"batch": 5000}, (Point(3, "k"),) * 4096, "ab", False,
-    )  # fmt: skip
+        node=NODE,
+        install=INSTALL,
+        protocol=PROTOCOL,
+        clock=5,
+        models=(model,),
+        head=Point(1, "n"),
+        points=(Point(2, "m"),),
+        about=OTHER,
+        retired=(Retired(OTHER, 5, "n", INSTALL),),
+        pruned=0,
+        role="master",
+        use_tz=True,
+        time_zone="Europe/Berlin",
+        vendor="sqlite",
+        limits={"batch": 5000},
+        passes=(Point(3, "k"),) * 4096,
+        missed={"zoo.Parent": 4},
+        warnings=("slow",),
+    )
     assert wire.read_description(through_json(wire.description_json(found))) == found
 
 
@@ -514,9 +533,7 @@ def test_no_reader_fails_otherwise_than_by_refusing(reader: object, value: objec
         reader(value)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(
-    "body", [{"ranges": [], "parts": 0}, {"ranges": [{}], "parts": 1}, {"parts": 1}, [], None]
-)
+@pytest.mark.parametrize("body", [{"ranges": [], "parts": 0}, {"ranges": [{}], "parts": 1}, {"parts": 1}, [], None])
 def test_malformed_ranges_are_refused(body: object) -> None:
     with pytest.raises(errors.WireError):
         wire.read_ranges(body)
@@ -617,3 +634,8 @@ def test_the_page_about_the_protocol_names_every_member() -> None:
     names = [field.name for cls in (Description, ModelInfo, Progress) for field in dataclasses.fields(cls)]
     missing = [name for name in [*names, *wire.header_json(batch())] if f"`{name}`" not in page]
     assert missing == []
+
+
+def test_every_member_of_a_batch_travels() -> None:
+    members = {field.name for field in dataclasses.fields(Batch)}
+    assert {*wire.header_json(batch())} == members - {"rows", "bulk"} | {"protocol"}
