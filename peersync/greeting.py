@@ -26,6 +26,8 @@ POLL_SECONDS = 0.5
 
 def greet(node: NodeRow, peer: str, caller: Caller) -> None:
     """Take a new id where my id was given up, or where the caller saw a point of mine that is not mine any more."""
+    if caller.node == node.node:
+        return
     mark = given_up(node, caller.retired)
     if mark is not None:
         take_new_id(node, mark)

@@ -71,7 +71,7 @@ def shake_hands(
         yield None
         _same_place(mine, theirs)
         if mine.node == theirs.node:
-            _part(near, mine, theirs)
+            _part(near, near.describe(caller_of(theirs)), theirs)
             yield None
             continue
         again = near.describe(caller_of(theirs))

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connections
+
 from peersync import clock, states
 from peersync.histories import mint
 from peersync.registry import SyncModel, registry
 from peersync.rows import Reader, existing, key_json
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import earlier_keys, key_before, take_over
-from peersync.transactions import NodeRow, writing
+from peersync.transactions import NodeRow, translated, writing
 from peersync.versions import State
 from peersync.views import hanging_on
 
@@ -36,6 +38,9 @@ class Noted:
 
 def number(alias: str) -> int:
     """Number everything that is visible, in bites. Returns the node's last place. A first pass is made in any case."""
+    idle = _idle(alias)
+    if idle is not None:
+        return idle
     while True:
         with writing(alias) as node:
             taken = take_journal(node)
@@ -43,6 +48,18 @@ def number(alias: str) -> int:
             last = node.last_seq
         if taken < BITE and given < BITE:
             return last
+
+
+def _idle(alias: str) -> int | None:
+    """The last place where nothing waits for one; a look that locks nothing. None where there is something to do."""
+    with translated(alias), connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT last_seq FROM peersync_node WHERE id = 1 AND last_seq > 0"
+            " AND NOT EXISTS (SELECT 1 FROM peersync_journal)"
+            " AND NOT EXISTS (SELECT 1 FROM peersync_rowstate WHERE seq IS NULL)"
+        )
+        found = cursor.fetchone()
+    return None if found is None else int(found[0])
 
 
 def take_journal(node: NodeRow) -> int:
@@ -194,9 +211,11 @@ def _make_pass(node: NodeRow, waiting: Sequence[State]) -> None:
 
 def pass_missed(alias: str) -> None:
     """A comparison that makes a missed capture good starts behind the place where that was noted: make such a place."""
+    with translated(alias), connections[alias].cursor() as cursor:
+        cursor.execute("SELECT max(seq) FROM peersync_missedcapture")
+        noted = cursor.fetchone()[0]
+    if noted is None:
+        return
     with writing(alias) as node:
-        with node.connection.cursor() as cursor:
-            cursor.execute("SELECT max(seq) FROM peersync_missedcapture")
-            noted = cursor.fetchone()[0]
-        if noted is not None and noted >= node.last_seq:
+        if noted >= node.last_seq:
             _make_pass(node, [])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils import timezone
+
 from peersync import clock
 from peersync.conf import settings
 from peersync.transactions import NodeRow
@@ -35,6 +39,21 @@ def forget(node: NodeRow, upto: int) -> int:
         node.pruned_seq = max(node.pruned_seq, highest)
         cursor.execute("UPDATE peersync_node SET pruned_seq = %s WHERE id = 1", [node.pruned_seq])
     return int(count)
+
+
+def forget_records(node: NodeRow) -> None:
+    """Delete records and runs older than RETENTION says; a conflict that is open stays."""
+    kept = settings().retention
+    now = timezone.now()
+    with node.connection.cursor() as cursor:
+        for table, more, days in (
+            ("peersync_conflict", " AND NOT open", kept.get("conflicts", 0)),
+            ("peersync_run", "", kept.get("runs", 0)),
+        ):
+            if days:
+                column = "started" if table == "peersync_run" else "at"
+                bound = node.connection.ops.adapt_datetimefield_value(now - timedelta(days=days))
+                cursor.execute(f'DELETE FROM {table} WHERE "{column}" < %s{more}', [bound])
 
 
 def _read_by_all(node: NodeRow) -> int:

@@ -19,7 +19,8 @@ from django.db import connections
 from django.test import TransactionTestCase
 from django.urls import NoReverseMatch, reverse
 
-from peersync import capture, sync, tokens
+from peersync import capture, tokens
+from peersync import syncing as sync
 from peersync.conf import problems, settings
 from peersync.delivery import gate
 from peersync.models import Node, NumberingPass

@@ -179,10 +179,14 @@ class Transfer:
     def _outdated(self, label: str, progress: Progress) -> bool:
         """Whether what the cursor leaves out may matter: tombstones pruned, captures missed, fields changed."""
         source = self._source
-        info = source.model(label)
-        changed = bool(progress.fingerprint) and info is not None and info.fingerprint != progress.fingerprint
+        changed = bool(progress.fingerprint) and progress.fingerprint != self._fingerprint(label)
         cursor = progress.cursor or Point(0, "")
         return bool(changed or cursor.seq < source.pruned or progress.compared <= source.missed.get(label, -1))
+
+    def _fingerprint(self, label: str) -> str:
+        """What both sides synchronise of the model."""
+        sides = (self._agreed.source.model(label), self._agreed.target.model(label))
+        return ":".join(info.fingerprint for info in sides if info is not None)
 
     @property
     def _source(self) -> Any:
@@ -243,12 +247,11 @@ class Transfer:
     def _contact_options(self, label: str) -> Any:
         """What the target must know: how the contact is made, and what the source had taken from it."""
         source = self._source
-        info = source.model(label)
         options: dict[str, Any] = {
             "mirror": self.options.mirror,
             "accept_conflicts": self.options.accept_conflicts,
             "proof": source.pruned > 0 and label not in self._agreed.filtered,
-            "fingerprint": info.fingerprint if info else "",
+            "fingerprint": self._fingerprint(label),
         }
         if options["proof"]:
             taken = self.source.checkpoint(self.asked).get(label)

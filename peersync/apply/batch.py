@@ -143,6 +143,7 @@ def _apply(session: Session) -> Outcome:
     else:
         waiting.list_all(session)
         prune.prune(session.node)
+        prune.forget_records(session.node)
     if batch.kind == "end":
         for label, number in waiting.counts(session).items():
             session.count(label).quarantined = number

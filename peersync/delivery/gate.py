@@ -71,7 +71,7 @@ def allowed() -> bool:
 
 
 def paused() -> bool:
-    sync = sys.modules.get("peersync.sync")  # where nobody imported it, nobody paused there
+    sync = sys.modules.get("peersync.syncing")  # where nobody imported it, nobody paused there
     return bool(_gate.pauses) or (sync is not None and sync.is_paused())
 
 

@@ -16,7 +16,7 @@ from peersync.delivery.targets import local_alias
 from peersync.errors import PeersyncError
 from peersync.handshake import Agreement, shake_hands
 from peersync.records import Point, Progress
-from peersync.sync import own_replica, replica_for
+from peersync.syncing import own_replica, replica_for
 
 __all__ = ["Poller", "news"]
 

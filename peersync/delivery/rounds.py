@@ -10,7 +10,7 @@ from enum import Enum
 from django.db import DatabaseError
 from django.db.models import F
 
-from peersync import sync
+from peersync import syncing as sync
 from peersync.conf import settings
 from peersync.delivery import leases
 from peersync.delivery.targets import Target, local_alias
@@ -19,7 +19,7 @@ from peersync.models import Journal, Node, Peer
 from peersync.replicas.base import Replica
 from peersync.replicas.http import HttpReplica
 from peersync.replicas.http_session import Retries
-from peersync.sync import Options, TransferReport
+from peersync.syncing import Options, TransferReport
 
 __all__ = ["LONGEST_PAUSE", "Job", "Result", "backoff", "behind", "client", "deliver"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from peersync.errors import PeersyncError
     from peersync.records import Figures, Key
-    from peersync.sync import Differences, TransferReport
+    from peersync.syncing import Differences, TransferReport
 
 COLUMNS = ("created", "updated", "deleted", "conflicts", "quarantined", "unchanged")
 BAR = 24

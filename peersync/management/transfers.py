@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from peersync import sync
+from peersync import syncing as sync
 from peersync.delivery import exclusive
 from peersync.errors import PeersyncError
 from peersync.management.arguments import DIRECTIONS
 from peersync.management.choosing import Chosen
 from peersync.management.output import differences_json, error_json, transfer_json
-from peersync.sync import Differences, Options, TransferReport
+from peersync.syncing import Differences, Options, TransferReport
 
 __all__ = ["Session", "Work"]
 

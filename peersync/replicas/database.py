@@ -63,7 +63,9 @@ class DatabaseReplica:
     def _description(self, node: NodeRow, caller: Caller | None, warnings: tuple[str, ...]) -> Description:
         connection = node.connection
         with connection.cursor() as cursor:
-            head, passes = point_at(cursor, node.last_seq), newest_passes(cursor)
+            head = point_at(cursor, node.last_seq)
+            # only a copy of this database asks in its own name, and it has to find where the two parted
+            passes = newest_passes(cursor) if caller is not None and caller.node == node.node else ()
         other = caller.node if caller is not None and caller.node else greeting.last_id(node, self.peer)
         checkpoint = progress.load(node, other)
         place, read_only = greeting.place_of(connection)

@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self, world: "World", source: int, target: int, size: int, local: str) -> None:
         from peersync.replicas.database import DatabaseReplica
-        from peersync.sync import Options, Transfer
+        from peersync.syncing import Options, Transfer
 
         self.source, self.target, self.steps = source, target, 0
         self.error: PeersyncError | None = None

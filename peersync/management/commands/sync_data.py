@@ -9,10 +9,10 @@ from peersync.errors import ConfigurationError, PeersyncError
 from peersync.management import arguments, output
 from peersync.management.choosing import Chosen, choose
 from peersync.management.transfers import Session, Work
-from peersync.sync import Options
+from peersync.syncing import Options
 
 if TYPE_CHECKING:
-    from peersync.sync import TransferReport
+    from peersync.syncing import TransferReport
 
 
 class Command(BaseCommand):

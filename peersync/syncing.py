@@ -22,6 +22,8 @@ from peersync.transactions import translated
 from peersync.transfer import Options, Transfer, TransferReport
 
 PARTS = 64
+RANGES = 64
+"""Ranges that one call compares."""
 SHOWN_KEYS = 20
 
 _paused = 0
@@ -154,10 +156,10 @@ class _Comparison:
     def look(self, whole: Range) -> None:
         ranges = [whole]
         while ranges:
-            mine = self._digests(self.near, self.far_caller, ranges, PARTS)
+            now, ranges = ranges[:RANGES], ranges[RANGES:]
+            mine = self._digests(self.near, self.far_caller, now, PARTS)
             bounds = [one.range for one in mine]
             theirs = self._digests(self.far, self.near_caller, bounds, 1)
-            ranges = []
             for one, other in zip(mine, theirs, strict=True):
                 if (one.count, one.digest) == (other.count, other.digest):
                     continue
@@ -165,7 +167,6 @@ class _Comparison:
                     self._rows(one.range)
                 else:
                     ranges.append(one.range)
-            ranges = ranges[:PARTS] if len(ranges) > PARTS * PARTS else ranges
 
     def _rows(self, bounds: Range) -> None:
         """The keys that differ in a short range: both sides give a digest per row."""
