@@ -86,6 +86,9 @@ class RangesSerializer(serializers.Serializer[Any]):
 
     ranges = RangeSerializer(many=True)
     parts = serializers.IntegerField(min_value=1, max_value=10_000)
+    fields = serializers.ListField(  # type: ignore[assignment]  # the name on the wire; DRF takes it off the class
+        child=serializers.CharField(max_length=200), required=False
+    )
 
 
 class DigestSerializer(RangeSerializer):  # type: ignore[misc, valid-type]

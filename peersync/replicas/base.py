@@ -48,8 +48,13 @@ class Replica(Protocol):
         """
         ...
 
-    def digests(self, caller: Caller, model: str, ranges: Sequence[Range], parts: int) -> list[Digest]:
-        """Each range cut into ``parts`` of about equal length, with a digest of each."""
+    def digests(
+        self, caller: Caller, model: str, ranges: Sequence[Range], parts: int, fields: Sequence[str] | None = None
+    ) -> list[Digest]:
+        """Each range cut into ``parts`` of about equal length, with a digest of each.
+
+        ``fields``: those to compare, which both sides synchronise; all where None. Raises UnknownField.
+        """
         ...
 
     def apply(self, caller: Caller, batch: Batch) -> Outcome:

@@ -154,9 +154,11 @@ class HttpReplica:
         # The last answer was read last: its head is past what the others saw.
         return replace(parts[-1], rows=[row for part in parts for row in part.rows])
 
-    def digests(self, caller: Caller, model: str, ranges: Sequence[Range], parts: int) -> list[Digest]:
+    def digests(
+        self, caller: Caller, model: str, ranges: Sequence[Range], parts: int, fields: Sequence[str] | None = None
+    ) -> list[Digest]:
         """See :meth:`peersync.replicas.base.Replica.digests`."""
-        body = wire.dumps(wire.ranges_json(ranges, parts))
+        body = wire.dumps(wire.ranges_json(ranges, parts, fields))
         call = Call("POST", f"v1/digests/{_quoted(model)}/", headers=wire.caller_headers(caller), body=body)
         return self._steady(call, lambda chunks: wire.read_digests(wire.loads(b"".join(chunks))))
 

@@ -85,16 +85,22 @@ def read_progress(value: Any) -> dict[str, Progress]:
     return checks.mapping(checks.members(value, "checkpoint", ("models",))["models"], "models", _progress)
 
 
-def ranges_json(ranges: Iterable[Range], parts: int) -> dict[str, Any]:
-    """The body of a request for digests: ``{"ranges": [{"after", "upto"}, …], "parts": n}``."""
-    return {"ranges": [plain(item) for item in ranges], "parts": parts}
+def ranges_json(ranges: Iterable[Range], parts: int, fields: Sequence[str] | None = None) -> dict[str, Any]:
+    """The body of a request for digests: ``{"ranges": [{"after", "upto"}, …], "parts": n, "fields": […]}``."""
+    body: dict[str, Any] = {"ranges": [plain(item) for item in ranges], "parts": parts}
+    return body if fields is None else {**body, "fields": list(fields)}
 
 
-def read_ranges(value: Any) -> tuple[tuple[Range, ...], int]:
-    """``(ranges, parts)`` of :func:`ranges_json`."""
-    obj = checks.members(value, "body", ("ranges", "parts"))
+def read_ranges(value: Any) -> tuple[tuple[Range, ...], int, tuple[str, ...] | None]:
+    """``(ranges, parts, fields)`` of :func:`ranges_json`; without fields, all that the model has are compared."""
+    obj = checks.members(value, "body", ("ranges", "parts"), ("fields",))
     ranges = checks.listing(obj["ranges"], "ranges", _range, checks.MAX_KEYS)
-    return ranges, checks.integer(obj["parts"], "parts", 1, MAX_PARTS)
+    fields = checks.listing(obj["fields"], "fields", _name, checks.MAX_KEYS) if "fields" in obj else None
+    return ranges, checks.integer(obj["parts"], "parts", 1, MAX_PARTS), fields
+
+
+def _name(value: Any, what: str) -> str:
+    return checks.string(value, what, 200)
 
 
 def digests_json(digests: Sequence[Digest]) -> dict[str, Any]:
