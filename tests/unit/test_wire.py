@@ -503,7 +503,7 @@ def test_the_progress_comes_back() -> None:
 
 def test_ranges_and_digests_come_back() -> None:
     ranges = (Range(None, (1, ("a",))), Range((1, ("a",)), None))
-    assert wire.read_ranges(through_json(wire.ranges_json(ranges, 16))) == (ranges, 16)
+    assert wire.read_ranges(through_json(wire.ranges_json(ranges, 16))) == (ranges, 16, None)
     digests = [Digest(ranges[0], 5, "ff"), Digest(ranges[1], 0, "")]
     assert wire.read_digests(through_json(wire.digests_json(digests))) == digests
 
