@@ -127,22 +127,14 @@ class PeersyncSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         view: Any = self.view
-        known: list[Any] = [
-            ("query", name, *_PARAMETERS[name]) for name in view.parameters if self.method == "GET"
-        ]
+        known: list[Any] = [("query", name, *_PARAMETERS[name]) for name in view.parameters if self.method == "GET"]
         if isinstance(view, PeersyncView):
             known += [("header", name, *about) for name, about in _HEADERS.items()]
-        found = [
-            OpenApiParameter(name, schema, place, description=text) for place, name, schema, text in known
-        ]
+        found = [OpenApiParameter(name, schema, place, description=text) for place, name, schema, text in known]
         if "{model}" in self.path:
-            found.append(
-                OpenApiParameter("model", {"type": "string"}, "path", required=True, description="app.Model")
-            )
+            found.append(OpenApiParameter("model", {"type": "string"}, "path", required=True, description="app.Model"))
         found.append(
-            OpenApiParameter(
-                "Retry-After", {"type": "integer"}, "header", response=[429, 503], description="Seconds."
-            )
+            OpenApiParameter("Retry-After", {"type": "integer"}, "header", response=[429, 503], description="Seconds.")
         )
         return found
 
@@ -246,9 +238,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     ]
     return (
         f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
-        f"<p>{escape(operation['summary'])} {escape(operation['description'])}</p>"
-        + _table(rows)
-        + _table(answers)
+        f"<p>{escape(operation['summary'])} {escape(operation['description'])}</p>" + _table(rows) + _table(answers)
     )
 
 

@@ -78,9 +78,7 @@ STATUSES: Mapping[type[PeersyncError], int] = {
 }
 """In this order; UnknownModel is 404 where the path names the model."""
 
-_REFUSALS = [
-    cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.Refused)
-]
+_REFUSALS = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.Refused)]
 CODES: Mapping[int, tuple[str, ...]] = {
     400: ("malformed", "unknown_model", "unknown_field", "cut_off", "protocol_differs"),
     401: ("unauthorized", "token_expired", "token_revoked"),
@@ -107,9 +105,7 @@ def problem_response(exception: Exception, *, model_in_path: bool = False) -> Ht
     if status == 500 and not isinstance(error, Internal):
         logger.error("A call of peersync failed: %s", error, exc_info=exception)
         error = Internal()
-    response = HttpResponse(
-        wire.dumps(wire.problem_json(error, status)), status=status, content_type=MEDIA_TYPE
-    )
+    response = HttpResponse(wire.dumps(wire.problem_json(error, status)), status=status, content_type=MEDIA_TYPE)
     response["Cache-Control"] = "no-store"
     if status == 401:
         response["WWW-Authenticate"] = 'Token realm="peersync"'

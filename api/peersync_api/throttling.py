@@ -64,9 +64,7 @@ class Polls:
         """Wait in here; raises Unavailable where LIMITS["POLLS"] do so already."""
         with self._lock:
             if self.waiting >= settings().limits.polls:
-                raise Unavailable(
-                    "Too many calls wait for changes here; try again, or without wait.", after=5
-                )
+                raise Unavailable("Too many calls wait for changes here; try again, or without wait.", after=5)
             self.waiting += 1
         try:
             yield

@@ -42,7 +42,13 @@ class Answer:
 
 
 class Api:
-    """``get("changes/", token=…)``. Without ``token`` the call uses :attr:`token`; ``token=None`` sends none."""
+    """``get("changes/", token=…)``. Without ``token`` the call uses :attr:`token`; ``token=None`` sends none.
+
+    ``alias`` is the node that serves, ``peer`` the one that calls as "b", ``third`` another one.
+    """
+
+    peer, third = "b", "c"
+    config: dict[str, Any]
 
     def __init__(self, alias: str, token: str | None = None) -> None:
         self.alias = alias

@@ -46,9 +46,7 @@ class ChangesView(PeersyncView):
 
     def sender(self, batch: Batch) -> Caller:
         """The caller, whose own the batch must be; a call without headers is made by whom the batch names."""
-        named = Caller(
-            node=batch.source, install=batch.source_install, name=self.token.name, points=batch.points
-        )
+        named = Caller(node=batch.source, install=batch.source_install, name=self.token.name, points=batch.points)
         if not self.caller.node:
             tokens.require_own_name(self.token, named, using=self.alias)
             return named

@@ -1,6 +1,6 @@
 """Node ``a`` serves, node ``b`` calls; both are real databases."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ CONFIG: dict[str, Any] = {
     "MODELS": ["zoo.*", "!zoo.Secret"],
     "EXCLUDE": {"zoo.Parent": ["e"]},
     "AUTO_SYNC": "off",
-    "MASTER": "a",
 }
 
 
@@ -25,10 +24,27 @@ def config() -> dict[str, Any]:
 
 
 @pytest.fixture
-def api(sqlite_nodes: Any, config: dict[str, Any]) -> Iterator[Api]:
-    """The API of node a, with a token for the peer b, and one row on each side."""
+def aliases() -> tuple[str, str, str]:
+    """Who serves, who calls, and another; a module overrides it to be tried on PostgreSQL too."""
+    return "a", "b", "c"
+
+
+@pytest.fixture
+def api(make_nodes: Callable[..., Any], aliases: tuple[str, str, str], config: dict[str, Any]) -> Iterator[Api]:
+    """The API of the node that serves, with a token for the peer "b", and one row on each side."""
+    make_nodes(*aliases)
     refused_tokens.clear()
+    serving, calling, third = aliases
+    config = {**config, "MASTER": serving}
     with override_settings(SYNC_CONFIG=config):
-        Parent.objects.using("a").create(id=1, x="of a", e="stays home")
-        Parent.objects.using("b").create(id=2, x="of b")
-        yield Api("a", made_token("a", "b"))
+        Parent.objects.using(serving).create(id=1, x="of a", e="stays home")
+        Parent.objects.using(calling).create(id=2, x="of b")
+        api = Api(serving, made_token(serving, "b"))
+        api.peer, api.third, api.config = calling, third, config
+        yield api
+
+
+BOTH = [
+    pytest.param(("a", "b", "c"), id="sqlite"),
+    pytest.param(("pg_a", "b", "c"), id="postgres", marks=pytest.mark.postgres),
+]

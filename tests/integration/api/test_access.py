@@ -31,7 +31,7 @@ each_call = pytest.mark.parametrize(("method", "path", "scopes"), CALLS)
 
 def call(api: Api, method: str, path: str, **options: Any) -> Any:
     if (method, path) == ("POST", "changes/"):
-        return api.push(batch_from("b", "a"), caller=caller_of("b"), **options)
+        return api.push(batch_from(api.peer, api.alias), caller=caller_of(api.peer), **options)
     return api.call(method, path, BODIES.get(path, b""), **options)
 
 
@@ -40,14 +40,8 @@ def test_every_view_stands_in_this_list() -> None:
     listed = {path.partition("/")[0] or "describe" for _, path, _ in CALLS}
     assert documented == listed | {path.rstrip("/") for path in OPEN}
     for name in views.__all__:
-        methods = {
-            m.upper() for m in ("get", "post", "put", "patch", "delete") if hasattr(getattr(views, name), m)
-        }
-        known = {
-            method
-            for method, path, _ in CALLS
-            if name.lower().startswith(path.partition("/")[0] or "describe")
-        }
+        methods = {m.upper() for m in ("get", "post", "put", "patch", "delete") if hasattr(getattr(views, name), m)}
+        known = {method for method, path, _ in CALLS if name.lower().startswith(path.partition("/")[0] or "describe")}
         assert methods == (known or methods & {"GET"})
 
 
@@ -63,61 +57,59 @@ def test_with_a_good_token(api: Api, method: str, path: str, scopes: tuple[str, 
     "header", ["", "Token", "Token ", "Basic dXNlcjpw", "Token a b", "Token \xe9", "Token " + "x" * 300]
 )
 def test_without_a_token(api: Api, method: str, path: str, scopes: tuple[str, ...], header: str) -> None:
-    before = everything("a")
+    before = everything(api.alias)
     answer = call(api, method, path, token=None, headers={"Authorization": header} if header else {})
     assert (answer.status, answer.code) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Token")
-    assert everything("a") == before
+    assert everything(api.alias) == before
 
 
 @each_call
 def test_with_a_wrong_token(api: Api, method: str, path: str, scopes: tuple[str, ...]) -> None:
-    before = everything("a")
+    before = everything(api.alias)
     answer = call(api, method, path, token="wrong" * 9)
     assert (answer.status, answer.code) == (401, "unauthorized")
-    assert everything("a") == before
+    assert everything(api.alias) == before
 
 
 @each_call
 def test_with_an_expired_token(api: Api, method: str, path: str, scopes: tuple[str, ...]) -> None:
-    PeerToken.objects.using("a").update(expires=timezone.now() - dt.timedelta(seconds=1))
-    before = everything("a")
+    PeerToken.objects.using(api.alias).update(expires=timezone.now() - dt.timedelta(seconds=1))
+    before = everything(api.alias)
     answer = call(api, method, path)
     assert (answer.status, answer.code) == (401, "token_expired")
-    assert everything("a") == before
+    assert everything(api.alias) == before
 
 
 @each_call
 def test_with_a_revoked_token(api: Api, method: str, path: str, scopes: tuple[str, ...]) -> None:
-    tokens.revoke("b", using="a")
-    before = everything("a")
+    tokens.revoke("b", using=api.alias)
+    before = everything(api.alias)
     answer = call(api, method, path)
     assert (answer.status, answer.code) == (401, "token_revoked")
-    assert everything("a") == before
+    assert everything(api.alias) == before
 
 
 @each_call
 @pytest.mark.parametrize("scope", tokens.SCOPES)
 def test_with_each_scope_alone(api: Api, method: str, path: str, scopes: tuple[str, ...], scope: str) -> None:
-    narrow = made_token("a", "narrow", scope)
-    before = everything("a")
+    narrow = made_token(api.alias, "narrow", scope)
+    before = everything(api.alias)
     answer = call(api, method, path, token=narrow)
     if scope in scopes:
         assert answer.status == 200, answer
     else:
         assert (answer.status, answer.code) == (403, "forbidden")
-        assert everything("a") == before
+        assert everything(api.alias) == before
 
 
 @each_call
-def test_token_and_scope_are_judged_before_all_else(
-    api: Api, method: str, path: str, scopes: tuple[str, ...]
-) -> None:
+def test_token_and_scope_are_judged_before_all_else(api: Api, method: str, path: str, scopes: tuple[str, ...]) -> None:
     wrong = {"headers": {"Peersync-Protocol": "99", "Content-Encoding": "gzip"}}
     assert api.call(method, path + "?limit=x", b"{broken", token=None, **wrong).status == 401
     other = next((s for s in tokens.SCOPES if s not in scopes), None)
     if other is not None:
-        narrow = made_token("a", "narrow", other)
+        narrow = made_token(api.alias, "narrow", other)
         assert api.call(method, path + "?limit=x", b"{broken", token=narrow, **wrong).status == 403
     assert api.call(method, path + "?limit=x", b"{broken", **wrong).status == 400
 
@@ -166,20 +158,20 @@ def test_a_header_of_a_proxy_is_not_believed(api: Api) -> None:
 
 def test_a_token_belongs_to_the_install_that_used_it_first(api: Api) -> None:
     assert api.get("changes/").status == 200  # by curl: names nobody, binds nothing
-    assert PeerToken.objects.using("a").get().install == ""
-    assert api.get("", caller=caller_of("c")).status == 200
-    assert PeerToken.objects.using("a").get().install == caller_of("c").install
-    answer = api.get("", caller=caller_of("b"))
+    assert PeerToken.objects.using(api.alias).get().install == ""
+    assert api.get("", caller=caller_of(api.third)).status == 200
+    assert PeerToken.objects.using(api.alias).get().install == caller_of(api.third).install
+    answer = api.get("", caller=caller_of(api.peer))
     assert (answer.status, answer.code) == (403, "token_bound")
     assert "sync_peer rotate b --rebind" in answer.json["detail"]
     assert api.get("").status == 200
 
 
 def test_the_node_of_another_install_cannot_be_named(api: Api) -> None:
-    other = Api("a", made_token("a", "c"))
-    assert other.get("", caller=caller_of("c")).status == 200
-    assert api.get("", caller=caller_of("b")).status == 200
-    forged = {**{"Peersync-Node": caller_of("c").node}, "Peersync-Install": caller_of("b").install}
+    other = Api(api.alias, made_token(api.alias, "c"))
+    assert other.get("", caller=caller_of(api.third)).status == 200
+    assert api.get("", caller=caller_of(api.peer)).status == 200
+    forged = {**{"Peersync-Node": caller_of(api.third).node}, "Peersync-Install": caller_of(api.peer).install}
     answer = api.get("changes/", headers={**forged, "Peersync-Protocol": "1"})
     assert (answer.status, answer.code) == (403, "forbidden")
 
@@ -190,7 +182,7 @@ def test_the_use_of_a_token_is_noted_once_a_minute(api: Api, monkeypatch: pytest
 
     def noted() -> Any:
         api.get("")
-        return PeerToken.objects.using("a").get().last_used
+        return PeerToken.objects.using(api.alias).get().last_used
 
     first = noted()
     now[0] += 59_000
