@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.apps import apps
+
 from peersync.errors import UnknownModel, WireError
 from peersync.records import Key
 from peersync.registry import SyncField, key_fields, registry

@@ -45,6 +45,8 @@ _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "Peersync-Node": (_UUID, "The caller's node id; Protocol and Install must stand beside it."),
     "Peersync-Install": (_UUID, "The caller's install."),
     "Peersync-Points": ({"type": "string"}, "JSON [[seq, nonce], …]: places of this node's history seen."),
+    "Peersync-About": (_UUID, "The id under which this node bore that history; its present one if left out."),
+    "Peersync-Bulk": ({"type": "string"}, "Encodings of a bulk run that the caller takes, joined by commas."),
     "Peersync-Told": ({"type": "integer", "minimum": -1}, "How far the caller has read past in the feed."),
     "Peersync-Clock": ({"type": "integer", "minimum": 0}, "The caller's clock, ms since the epoch."),
     "Peersync-Retired": ({"type": "string"}, "JSON [[id, seq, nonce, install], …]: ids that were given up."),

@@ -79,13 +79,9 @@ class Api:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         content_type = contract.LINES if path == "changes/" else "application/json"
         path = f"/v1/{path}"
-        response = self.client.generic(
-            method, MOUNT + path, data, content_type=content_type, headers=sent, **extra
-        )
+        response = self.client.generic(method, MOUNT + path, data, content_type=content_type, headers=sent, **extra)
         answer = Answer(response)
-        contract.check(
-            method, path.partition("?")[0], answer.status, answer.headers["Content-Type"], answer.body
-        )
+        contract.check(method, path.partition("?")[0], answer.status, answer.headers["Content-Type"], answer.body)
         return answer
 
     def push(self, batch: Batch, **options: Any) -> Answer:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
-from peersync_api.throttling import refused_tokens
 
+from peersync_api.throttling import refused_tokens
 from tests.support.api import Api, made_token
 from tests.zoo.models import Parent
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from peersync_api import urls, views
-from peersync_api.throttling import refused_tokens
 
 from peersync import tokens
 from peersync.models import PeerToken
+from peersync_api import urls, views
+from peersync_api.throttling import refused_tokens
 from tests.support.api import Api, batch_from, caller_of, everything, made_token
 
 CALLS: list[tuple[str, str, tuple[str, ...]]] = [
@@ -171,7 +171,7 @@ def test_the_node_of_another_install_cannot_be_named(api: Api) -> None:
     other = Api(api.alias, made_token(api.alias, "c"))
     assert other.get("", caller=caller_of(api.third)).status == 200
     assert api.get("", caller=caller_of(api.peer)).status == 200
-    forged = {**{"Peersync-Node": caller_of(api.third).node}, "Peersync-Install": caller_of(api.peer).install}
+    forged = {"Peersync-Node": caller_of(api.third).node, "Peersync-Install": caller_of(api.peer).install}
     answer = api.get("changes/", headers={**forged, "Peersync-Protocol": "1"})
     assert (answer.status, answer.code) == (403, "forbidden")
 

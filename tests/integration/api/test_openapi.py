@@ -2,10 +2,10 @@
 
 import yaml
 from openapi_spec_validator import validate
-from peersync_api import problems, urls
-from peersync_api.views.base import OpenView
 
 from peersync import errors, tokens
+from peersync_api import problems, urls
+from peersync_api.views.base import OpenView
 from tests import openapi
 from tests.support.api import Api
 from tests.support.contract import document

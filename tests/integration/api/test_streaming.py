@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test import AsyncClient, RequestFactory, override_settings
-from peersync_api import streaming
-from peersync_api.throttling import ADDRESSES, Polls, RefusedTokens, polls
 
 from peersync import wire
 from peersync.errors import AnswerCutOff, PeersyncError
 from peersync.records import Batch, Point, Row
+from peersync_api import streaming
+from peersync_api.throttling import ADDRESSES, Polls, RefusedTokens, polls
 from tests.support.api import Api, caller_of
 from tests.support.contract import body_of
 from tests.zoo.models import Parent
