@@ -62,10 +62,14 @@ class Judge:
             raise Failure("invented", ", ".join(sorted(map(str, invented))))
         if not world.oracle.lost(rows):
             return
-        for site in world.sites:
-            world.oracle.learn(tables.records(site.connection))
+        self.learn()
         if lost := world.oracle.lost(rows):
             raise Failure("P3 lost", ", ".join(sorted(map(str, lost))))
+
+    def learn(self) -> None:
+        """Records are read before a node that holds them is put back, or when somebody asks for them."""
+        for site in self.world.sites:
+            self.world.oracle.learn(tables.records(site.connection))
 
     # -- filters
 
@@ -108,11 +112,8 @@ class Judge:
 
     def listed(self, site: "Site") -> set[Key]:
         """What waits at the node, or stands there as an open conflict."""
-        connection = site.connection
-        return {
-            *tables.waiting(connection, but=NOT_OURS),
-            *(r.key for r in tables.records(connection) if r.open),
-        }
+        still_open = {record.key for record in tables.records(site.connection) if record.open}
+        return still_open | set(tables.waiting(site.connection))
 
     def differences(self) -> list[str]:
         world = self.world
@@ -146,8 +147,7 @@ class Judge:
             raise Failure("P2 diverged", "; ".join(differing))
         self.nothing_lost()
         if len(world.sites) == 2 and world.policy == "latest" and not (world.rewound or world.pruned):
-            for site in world.sites:
-                world.oracle.learn(tables.records(site.connection))
+            self.learn()
             if inverted := world.oracle.inverted(world.rows()):
                 raise Failure("inversion", "; ".join(inverted))
         self._mend()
@@ -166,12 +166,18 @@ class Judge:
         if sent or errors:
             raise Failure("P7 storm", f"{sent} rows move between idle nodes; {errors}")
 
+    def _stuck(self, site: "Site") -> dict[Key, str]:
+        """What waits there still, without what a filter closes to the peer, and what hangs on that."""
+        waiting = tables.waiting(site.connection)
+        closed = {key for key, why in waiting.items() if why == NOT_OURS}
+        return {k: why for k, why in waiting.items() if k not in closed and not (closed and why == "parent")}
+
     def _mend(self) -> None:
         """The user mends what is listed; then nothing may be listed any more."""
         world = self.world
         for attempt in range(MENDINGS):
             waiting = [(site, wanted) for site in world.sites for wanted in _unique_values(site)]
-            if not any(tables.waiting(site.connection, but=NOT_OURS) for site in world.sites):
+            if not any(self._stuck(site) for site in world.sites):
                 break
             for site, (key, value) in waiting:
                 holder = (k for k, row in site.rows().items() if k[0] == "P" and row.content[2] == value)
@@ -181,7 +187,7 @@ class Judge:
             for _ in range(4):
                 self.round()
         for site in world.sites:
-            if stuck := tables.waiting(site.connection, but=NOT_OURS):
+            if stuck := self._stuck(site):
                 raise Failure("stuck in quarantine", f"{'ABC'[site.index]}: {stuck}")
         if differing := self.differences():
             raise Failure("P2 after mending", "; ".join(differing))

@@ -19,7 +19,7 @@ class Value(NamedTuple):
         return f"{self.key}={'|'.join('-' if part is None else str(part) for part in self.content)}"
 
 
-class Failure(AssertionError):  # noqa: N818  # it says what failed
+class Failure(AssertionError):
     """A promise is broken. `kind` is what a shrunk history must break alike."""
 
     def __init__(self, kind: str, detail: object = "") -> None:
@@ -35,6 +35,8 @@ class Oracle:
         """Deleted knowingly, or kept in a record, or gone with a restore before anyone else had it."""
         self.deletions: set[Key] = set()
         self.recorded: dict[Value, set[str]] = {}
+        self.repeated: set[Value] = set()
+        """What was written more than once: a row that says it need not be the first."""
 
     def began(self, key: Key, content: Content) -> None:
         """An untracked row stood there before all."""
@@ -51,6 +53,8 @@ class Oracle:
             self.deletions.add(key)
         else:
             new = Value(key, after)
+            if new in self.seen:
+                self.repeated.add(new)
             self.seen.setdefault(new, set()).update(known - {new})
 
     def learn(self, records: Iterable[Record]) -> None:
@@ -81,7 +85,7 @@ class Oracle:
             for key, row in rows.items():
                 now = Value(key, row.content)
                 later = [v for v in self.recorded if now in self.seen.get(v, ()) and v not in self.seen[now]]
-                if later and key not in self.deletions:
+                if later and key not in self.deletions and now not in self.repeated:
                     found.append(f"{now} stands, written over by {later[0]}")
         return found
 

@@ -155,9 +155,7 @@ def records(connection: Any) -> list[Record]:
     """What peersync_conflict holds of our two models, and the rows that went with a deletion."""
     found = []
     with connection.cursor() as cursor:
-        cursor.execute(
-            'SELECT model, key, kind, local, incoming, "cascade", open FROM peersync_conflict ORDER BY id'
-        )
+        cursor.execute('SELECT model, key, kind, local, incoming, "cascade", open FROM peersync_conflict ORDER BY id')
         for label, text, kind, local, incoming, gone, still_open in cursor.fetchall():
             if label not in KIND:
                 continue
@@ -183,12 +181,11 @@ def _with_it(item: Mapping[str, Any]) -> Iterator[Record]:
             yield Record(key, "cascade", (content,), open=False)
 
 
-def waiting(connection: Any, *, but: str = "") -> dict[Key, str]:
-    """Keys that stand in quarantine or wait, and why; without those of one reason."""
+def waiting(connection: Any) -> dict[Key, str]:
+    """Keys that stand in quarantine or wait, and why."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT model, key, reason FROM peersync_quarantine ORDER BY id")
-        found = [(label, text, why) for label, text, why in cursor.fetchall() if label in KIND and why != but]
-    return {key_of(label, text): why for label, text, why in found}
+        return {key_of(label, text): reason for label, text, reason in cursor.fetchall() if label in KIND}
 
 
 def traces(alias: str) -> dict[str, Any]:

@@ -92,9 +92,7 @@ WORKLOADS = {
     "basic3": Workload(THREE, {}, 40, untracked=0.4, differing=True),
     "net2": Workload(_PAIR, NET, 45, differing=True),
     "net3": Workload(THREE, NET, 60, differing=True),
-    "meet2": Workload(
-        _PAIR, {**MANY_CUTS, "unique": 3}, 30, 0.6, differing=True, values=("U", "V", None), rounds=None
-    ),
+    "meet2": Workload(_PAIR, {**MANY_CUTS, "unique": 3}, 30, 0.6, differing=True, values=("U", "V", None), rounds=None),
     "meet3": Workload(THREE, {**MANY_CUTS, "unique": 3}, 30, 0.6, values=("U", None)),
     "unique2": Workload(_PAIR, {"unique": 10, **CUTS}),
     "unique3": Workload(THREE, {"unique": 10}),

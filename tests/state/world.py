@@ -313,6 +313,7 @@ class World:
     def _put_back(self, site: Site, token: str) -> None:
         """What this node alone held is gone with it; that is no fault of a sync."""
         self.judge.nothing_lost()
+        self.judge.learn()
         for key in list(site.open):
             site.end(key, commit=False)
         site.database.restore(token)
