@@ -57,7 +57,7 @@ def test_scopes_and_expiry_as_listed() -> None:
 def test_an_expired_one_is_refused() -> None:
     key = tokens.create("branch", expires=dt.timedelta(hours=1))
     tokens.authenticate(key)
-    PeerToken.objects.update(expires=timezone.now())
+    PeerToken.objects.update(expires=timezone.now() - dt.timedelta(seconds=1))
     with pytest.raises(tokens.TokenExpired) as caught:
         tokens.authenticate(key)
     assert caught.value.code == "token_expired"

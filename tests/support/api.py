@@ -114,3 +114,9 @@ def everything(alias: str) -> dict[str, list[tuple[Any, ...]]]:
 
 def made_token(alias: str, name: str = "b", *scopes: str, **options: Any) -> str:
     return tokens.create(name, scopes or tokens.DEFAULT_SCOPES, using=alias, **options)
+
+
+def refused(answer: Answer, status: int, code: str) -> None:
+    """A problem document of this code, with nothing of the inside in it."""
+    assert (answer.status, answer.code) == (status, code), answer
+    assert not {"Traceback", "peersync/", "SELECT", "sqlite"} & set(answer.json["detail"].split())
