@@ -6,13 +6,13 @@ that the database itself writes and reads.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from peersync import states
+from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
 from peersync.feed import Collector, header, opened
 from peersync.histories import check_points, known, point_at
@@ -24,7 +24,10 @@ from peersync.views import View
 
 TABLE_ROWS = "r"
 TOMBSTONES = "t"
-COPY_SETTINGS = "SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = postgres; SET LOCAL bytea_output = hex"
+PAGE_BYTES = 8 * 1024 * 1024
+"""A page ends before the contents of its rows are much longer than this: about half of what a body may have."""
+_SHORT = 1000
+"""Texts of at most so many characters are not measured: a page of them is short enough."""
 
 
 def bulk_encoding(model: SyncModel, vendor: str, *, filtered: bool) -> tuple[str, ...]:
@@ -32,6 +35,11 @@ def bulk_encoding(model: SyncModel, vendor: str, *, filtered: bool) -> tuple[str
     if filtered or not model.plain_key or not all(_plain(field) for field in model.fields):
         return ()
     return ("pgcopy",) if vendor == "postgresql" else ("tuples",)
+
+
+def bulk_allowed(view: View, model: SyncModel) -> bool:
+    """Whether the peer may have the rows, and what they point to, unlooked at: no filter of its has a say in it."""
+    return not any(view.filtered(label) for label in (model.label, *(str(f.target) for f in model.foreign_keys)))
 
 
 def _plain(field: Any) -> bool:
@@ -126,14 +134,13 @@ class _Page:
             if found is not None:
                 bulk, last = found
                 return [], bulk, f"{TABLE_ROWS}:{last}"
+        limit = self._fitting(where, parameters)
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"{self.reader.select()}{where} ORDER BY {self.reader.pk_column} LIMIT {self.limit}", parameters
-            )
+            cursor.execute(f"{self.reader.select()}{where} ORDER BY {self.reader.pk_column} LIMIT {limit}", parameters)
             stored = {row.pk: row for row in map(self.reader.row, cursor.fetchall())}
         found_states = states.load(self.connection, self.model.label, stored)
         collected = self._collect(found_states, stored)
-        end = f"{TABLE_ROWS}:{list(stored)[-1]}" if len(stored) == self.limit else f"{TOMBSTONES}:"
+        end = f"{TABLE_ROWS}:{list(stored)[-1]}" if len(stored) == limit else f"{TOMBSTONES}:"
         if end == f"{TOMBSTONES}:" and not self._any_tombstone():
             return collected, None, None
         return collected, None, end
@@ -164,35 +171,68 @@ class _Page:
         end = f"{TOMBSTONES}:{found[-1][-1]}" if len(found) == self.limit else None
         return rows, None, end
 
+    # ------------------------------------------------------------------ length
+
+    def _fitting(self, where: str, parameters: list[Any]) -> int:
+        """How many rows the page may have: the limit, or as many as are not too long together, one at least."""
+        sizes = [size for field in self.model.fields if (size := self._size(field)) is not None]
+        if not sizes:
+            return self.limit
+        column = self.reader.pk_column
+        summed = f"sum({' + '.join(sizes)}) OVER (ORDER BY {column} ROWS UNBOUNDED PRECEDING)"
+        page = f"SELECT {summed} AS upto FROM {self.reader.table} t{where} ORDER BY {column} LIMIT {self.limit}"
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*), count(*) FILTER (WHERE upto <= {PAGE_BYTES}) FROM ({page}) page", parameters
+            )
+            rows, fitting = cursor.fetchone()
+        return self.limit if rows == fitting else max(1, int(fitting))
+
+    def _size(self, field: Any) -> str | None:
+        """SQL for the length of a column that may be long; of what is stored, where PostgreSQL knows that alone."""
+        raw = field.raw
+        if raw.wire == "text" and (raw.field.max_length or _SHORT + 1) <= _SHORT:
+            return None
+        if raw.wire not in ("text", "bytes", "json") and not raw.wire.startswith("native"):
+            return None
+        column = f"t.{self.connection.ops.quote_name(field.column)}"
+        if self.connection.vendor != "postgresql":
+            return f"coalesce(length({column}), 0)"
+        known = "octet_length" if raw.wire in ("text", "bytes") else "pg_column_size"
+        return f"coalesce({known}({column}), 0)"
+
     # ------------------------------------------------------------------ bulk
 
     def _bulk(self, place: str | None) -> tuple[Bulk, str] | None:
         """The page as a run of untracked rows; None where one of them has a state, or was written just now."""
-        if not set(bulk_encoding(self.model, self.connection.vendor, filtered=False)) & set(self.caller.bulk):
-            return None
-        if self.view.filtered(self.model.label):
-            return None
-        bounds = self._bounds(place)
+        vendor = self.connection.vendor
+        allowed = bulk_allowed(self.view, self.model)
+        encodings = set(bulk_encoding(self.model, vendor, filtered=not allowed)) & set(self.caller.bulk)
+        bounds = self._bounds(place) if encodings else None
         if bounds is None or self._touched(*bounds):
             return None
         first, last = bounds
         rows = self.reader.by_pk([first, last])
         if first not in rows or last not in rows:
             return None
-        data, count = self._copy(first, last) if self.connection.vendor == "postgresql" else self._tuples(first, last)
-        encoding = "pgcopy" if self.connection.vendor == "postgresql" else "tuples"
+        found = self._copy(first, last) if vendor == "postgresql" else self._tuples(first, last)
+        if found is None:
+            return None
+        data, count = found
+        encoding = encodings.pop()
         return Bulk(self.model.label, encoding, count, rows[first].key, rows[last].key, data), last  # type: ignore[arg-type]  # one of the two literals
 
     def _bounds(self, place: str | None) -> tuple[str, str] | None:
         """The first and the last local key of a full page."""
         where, parameters = self._bounded(place)
+        limit = self._fitting(where, parameters)
         select = f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t{where} ORDER BY {self.reader.pk_column}"
         with self.connection.cursor() as cursor:
             cursor.execute(f"{select} LIMIT 1", parameters)
             first = cursor.fetchone()
             if first is None:
                 return None
-            cursor.execute(f"{select} LIMIT 1 OFFSET {self.limit - 1}", parameters)
+            cursor.execute(f"{select} LIMIT 1 OFFSET {limit - 1}", parameters)
             last = cursor.fetchone()
             if last is None:
                 cursor.execute(f"{select} DESC LIMIT 1", parameters)
@@ -222,30 +262,25 @@ class _Page:
             )
             return cursor.fetchone() is not None
 
-    def _copy(self, first: str, last: str) -> tuple[bytes, int]:
+    def _select(self, first: str, last: str, column: str) -> tuple[str, list[Any]]:
+        """The columns of the run as they stand; ``column``: how each is named, ``{}`` for its quoted name."""
         where, pair = self._within(first, last)
         quote = self.connection.ops.quote_name
-        columns = ", ".join(f"t.{quote(f.column)}" for f in self.model.fields)
-        with self.connection.cursor() as cursor:
-            cursor.execute(COPY_SETTINGS)
-            query = (
-                f"COPY (SELECT {columns} FROM {self.reader.table} t WHERE {where}"
-                f" ORDER BY {self.reader.pk_column}) TO STDOUT"
-            )
-            query = cursor.mogrify(query, pair).decode() if hasattr(cursor, "mogrify") else query
-            buffer = io.BytesIO()
-            cursor.copy_expert(query, buffer)
-        data = buffer.getvalue()
-        return data, data.count(b"\n")
+        columns = ", ".join(column.replace("{}", quote(f.column)) for f in self.model.fields)
+        select = f"SELECT {columns} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_column}"
+        return select, pair
+
+    def _copy(self, first: str, last: str) -> tuple[bytes, int] | None:
+        """None where the rows are much longer than was thought (documents that are stored packed)."""
+        select, pair = self._select(first, last, "t.{}")
+        data = copy_out(self.connection, select, pair, PAGE_BYTES * 2)
+        return None if data is None else (data, data.count(b"\n"))
 
     def _tuples(self, first: str, last: str) -> tuple[list[Any], int]:
-        where, pair = self._within(first, last)
-        quote = self.connection.ops.quote_name
-        columns = ", ".join(f"+t.{quote(f.column)}" for f in self.model.fields)
+        # the unary plus hides the declared type, which the driver would parse
+        select, pair = self._select(first, last, "+t.{}")
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {columns} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_column}", pair
-            )
+            cursor.execute(select, pair)
             rows = cursor.fetchall()
         return rows, len(rows)
 

@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.db.models import Field
 
 from peersync import capture
 from peersync.apply.session import Session
 from peersync.apply.write import Writer, forward_sequence
 from peersync.codec import key_text
+from peersync.copying import SETTINGS, copy_in, escaped
 from peersync.errors import WireError
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader, local_value
-from peersync.snapshot import COPY_SETTINGS
+from peersync.snapshot import bulk_allowed, bulk_encoding
 
 STAGE = "peersync_bulk"
 
 
 class _Loader:
+    """Of one run. Raises WireError where the model may not travel like this."""
+
     def __init__(self, session: Session, bulk: Bulk) -> None:
         self.session, self.bulk = session, bulk
         self.model: SyncModel = session.model(bulk.model)
         self.connection = session.connection
+        self.postgres = self.connection.vendor == "postgresql"
+        self._check_form()
         self.writer = Writer(session, self.model)
         self.reader = Reader(self.connection, self.model)
         self.quote = self.connection.ops.quote_name
-        names = tuple(session.batch.fields[bulk.model])
-        self.fields = [next(f for f in self.model.fields if f.name == name) for name in names]
+        by_name = {field.name: field for field in self.model.fields}
+        self.fields = [by_name[name] for name in session.batch.fields[bulk.model]]
+        self.columns = ", ".join(self.quote(field.column) for field in self.fields)
         first, last = (key_text(key[0]) for key in (bulk.first, bulk.last))
         mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
         self.within = f"{self.reader.pk_column} >= {mark} AND {self.reader.pk_column} <= {mark}"
         self.pair = [local_value(self.connection, self.model.pk, pk) for pk in (first, last)]
 
+    def _check_form(self) -> None:
+        batch, bulk, label = self.session.batch, self.bulk, self.model.label
+        if batch.kind != "snapshot" or batch.rows or label not in batch.fields:
+            raise WireError(f"A run of rows of {label} belongs into a page of its snapshot, and stands there alone.")
+        if bulk.encoding not in bulk_encoding(self.model, self.connection.vendor, filtered=False):
+            raise WireError(f"Rows of {label} cannot be taken in as {bulk.encoding!r} here.")
+        valid = self.model.pk.codec(self.connection.vendor).valid
+        if not all(len(key) == 1 and valid(key[0]) for key in (bulk.first, bulk.last)):
+            raise WireError(f"A run of rows of {label} names a key that is not of its type.")
+
     def free(self) -> bool:
         """Whether nothing here speaks about the range: no row, no tombstone, nothing noted, nothing that waits."""
         label = self.model.label
         if self.session.node.pruned_seq or self.session.batch.options.get("mirror"):
+            return False
+        if not bulk_allowed(self.session.view, self.model):
             return False
         queries: list[tuple[str, list[Any]]] = [
             (f"SELECT 1 FROM {self.reader.table} t WHERE {self.within}", self.pair),
@@ -63,49 +82,76 @@ class _Loader:
                 with capture.off(self.connection, [self.model.table]):
                     self._copy() if self.bulk.encoding == "pgcopy" else self._insert()
                 self._check()
-                if not (self.session.alone and not self.session.batch.filtered):
+                if not self._stateless():
                     self._states()
         except DatabaseError:
             return False
         if self.model.pk.automatic:
-            forward_sequence(self.writer, int(self.bulk.last[0]))
+            warning = forward_sequence(self.writer, int(self.bulk.last[0]))
+            if warning and warning not in self.session.warnings:
+                self.session.warnings.append(warning)
         return True
 
-    def _defaults(self) -> list[tuple[Any, Any]]:
-        return self.writer._defaults(self.fields)  # one room: what a row gets that did not come
+    def _stateless(self) -> bool:
+        """Whether the rows may stay untracked here, as for single rows (:mod:`peersync.conflicts`)."""
+        batch, node = self.session.batch, self.session.node
+        others = node.baseline(self.model.label) - {batch.source_install}
+        return self.session.alone and not batch.filtered and not others
 
     def _copy(self) -> None:
-        defaults = self._defaults()
-        data = self.bulk.data
+        columns, data = self.columns, self.bulk.data
+        defaults = self.writer.defaults(self.fields)
         if defaults:
-            tail = "".join("\t" + _copy_text(value) for _, value in defaults) + "\n"
-            data = data.replace(b"\n", tail.encode())
-        columns = ", ".join(self.quote(c) for c in [f.column for f in self.fields] + [f.column for f, _ in defaults])
+            columns = ", ".join([columns, *(self.quote(field.column) for field, _ in defaults)])
+            tail = "".join(f"\t{escaped(text)}" for text in self._texts(defaults))
+            data = data.replace(b"\n", f"{tail}\n".encode())
+        if copy_in(self.connection, self.reader.table, columns, data) != self.bulk.count:
+            raise DatabaseError("the run has another number of rows than it says")
+
+    def _texts(self, defaults: Sequence[tuple[Field[Any, Any], Any]]) -> list[str | None]:
+        """The values as the database writes them."""
+        casts = ", ".join(f"CAST(%s AS {field.db_type(self.connection)})::text" for field, _ in defaults)
         with self.connection.cursor() as cursor:
-            cursor.execute(COPY_SETTINGS)
-            cursor.copy_expert(f"COPY {self.reader.table} ({columns}) FROM STDIN", io.BytesIO(data))
-            if cursor.rowcount != self.bulk.count:
-                raise DatabaseError("the run has another number of rows than it says")
+            cursor.execute(SETTINGS)
+            cursor.execute(f"SELECT {casts}", [value for _, value in defaults])
+            return list(cursor.fetchone())
 
     def _insert(self) -> None:
-        defaults = self._defaults()
-        columns = [f.column for f in self.fields] + [f.column for f, _ in defaults]
-        tail = tuple(value for _, value in defaults)
-        rows = [(*row, *tail) for row in self.bulk.data] if tail else self.bulk.data
-        marks = ", ".join(["%s"] * len(columns))
-        names = ", ".join(self.quote(c) for c in columns)
+        """By way of a temporary table: its rows meet indexes and triggers in one statement."""
+        defaults = self.writer.defaults(self.fields)
+        columns = ", ".join([self.columns, *(self.quote(field.column) for field, _ in defaults)])
+        values = ", ".join([self.columns, *["%s"] * len(defaults)])
+        with self._staged(), self.connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {self.reader.table} ({columns}) SELECT {values} FROM {STAGE}",
+                [value for _, value in defaults],
+            )
+
+    @contextmanager
+    def _staged(self) -> Iterator[None]:
+        """The run in a temporary table."""
         with self.connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {self.reader.table} ({names}) VALUES ({marks})", rows)
+            cursor.execute(f"DROP TABLE IF EXISTS {STAGE}")
+            cursor.execute(
+                f"CREATE TEMPORARY TABLE {STAGE} AS SELECT {self.columns} FROM {self.reader.table} WHERE 1 = 0"
+            )
+            if self.bulk.encoding == "pgcopy":
+                copy_in(self.connection, STAGE, self.columns, self.bulk.data)
+            else:
+                marks = ", ".join(["%s"] * len(self.fields))
+                cursor.executemany(f"INSERT INTO {STAGE} ({self.columns}) VALUES ({marks})", self.bulk.data)
+            yield
+            cursor.execute(f"DROP TABLE {STAGE}")
 
     def _check(self) -> None:
         """Every parent must stand here, and every row in the range that the page names."""
         with self.connection.cursor() as cursor:
-            if self.connection.vendor == "postgresql":
+            if self.postgres:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             for field in self.model.foreign_keys:
                 link: Any = field.raw.field
-                if field not in self.fields or (self.connection.vendor == "postgresql" and link.db_constraint):
+                if field not in self.fields or (self.postgres and link.db_constraint):
                     continue
                 parent = link.related_model._meta
                 column = f"t.{self.quote(field.column)}"
@@ -118,9 +164,24 @@ class _Loader:
                 )
                 if cursor.fetchone() is not None:
                     raise DatabaseError("a parent is missing")
+            if strange := self._strange():
+                cursor.execute(
+                    f"SELECT 1 FROM {self.reader.table} t WHERE {self.within} AND ({strange}) LIMIT 1", self.pair
+                )
+                if cursor.fetchone() is not None:
+                    raise DatabaseError("a date is none that Python has")
             cursor.execute(f"SELECT count(*) FROM {self.reader.table} t WHERE {self.within}", self.pair)
             if cursor.fetchone()[0] != self.bulk.count:
                 raise DatabaseError("a row of the run lies outside of the range that it names")
+
+    def _strange(self) -> str:
+        """SQL for dates that the database takes, and nobody could read again; they are refused as single rows are."""
+        found = []
+        for field in self.fields if self.postgres else ():
+            if field.raw.wire in ("date", "datetime"):
+                column = f"t.{self.quote(field.column)}"
+                found.append(f"{column} < '0001-01-01' OR {column} >= '10000-01-01'")
+        return " OR ".join(found)
 
     def _states(self) -> None:
         """As for single rows: the version of an untracked row of the source, and who sent it."""
@@ -144,32 +205,24 @@ class _Loader:
                 ],
             )
 
-    def rows(self) -> Iterator[Row]:
-        """The rows of the run, one by one, by way of a temporary table."""
+    def rows(self) -> list[Row]:
+        """The rows of the run, one by one."""
         batch = self.session.batch
-        columns = ", ".join(self.quote(f.column) for f in self.fields)
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS {STAGE}")
-            cursor.execute(f"CREATE TEMPORARY TABLE {STAGE} AS SELECT {columns} FROM {self.reader.table} WHERE 1 = 0")
-            if self.bulk.encoding == "pgcopy":
-                try:
-                    with transaction.atomic(using=self.session.node.alias):
-                        cursor.execute(COPY_SETTINGS)
-                        cursor.copy_expert(f"COPY {STAGE} ({columns}) FROM STDIN", io.BytesIO(self.bulk.data))
-                except DatabaseError as error:
-                    raise WireError(
-                        f"A run of rows of {self.model.label} is not of the types of its columns."
-                    ) from error
-            else:
-                marks = ", ".join(["%s"] * len(self.fields))
-                cursor.executemany(f"INSERT INTO {STAGE} ({columns}) VALUES ({marks})", self.bulk.data)
-            reader = Reader(self.connection, self.model, self.fields)
-            cursor.execute(f"SELECT {', '.join(reader.columns)} FROM {STAGE} t")
-            found = [reader.row(values) for values in cursor.fetchall()]
-            cursor.execute(f"DROP TABLE {STAGE}")
+        reader = Reader(self.connection, self.model, self.fields)
+        try:
+            with (
+                transaction.atomic(using=self.session.node.alias),
+                self._staged(),
+                self.connection.cursor() as cursor,
+            ):
+                cursor.execute(f"SELECT {', '.join(reader.columns)} FROM {STAGE} t")
+                found = [reader.row(values) for values in cursor.fetchall()]
+        except DatabaseError as error:
+            raise WireError(f"A run of rows of {self.model.label} is not of the types of its columns.") from error
         version = dict.fromkeys((batch.source_install, *batch.baselines.get(self.model.label, ())), 0)
-        for stored in found:
-            yield Row(self.model.label, stored.key, version, stored.content, 0, batch.source_install, base=True)
+        return [
+            Row(self.model.label, row.key, version, row.content, 0, batch.source_install, base=True) for row in found
+        ]
 
 
 def take_bulk(session: Session) -> Sequence[Row] | None:
@@ -182,14 +235,4 @@ def take_bulk(session: Session) -> Sequence[Row] | None:
         session.count(bulk.model).created += bulk.count
         session.written.setdefault(bulk.model, [])
         return None
-    return list(loader.rows())
-
-
-def _copy_text(value: Any) -> str:
-    """A value as COPY's text format has it."""
-    if value is None:
-        return "\\N"
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+    return loader.rows()

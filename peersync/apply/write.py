@@ -62,7 +62,7 @@ class Writer:
     def insert(self, pendings: Sequence[Pending]) -> dict[Key, str]:
         """Insert the rows; wire key → the local primary key that each got."""
         fields, values = self.columns(pendings)
-        defaults = self._defaults(fields)
+        defaults = self.defaults(fields)
         raws = [f.raw for f in fields] + [RawColumn(str(f.column), f) for f, _ in defaults]
         values += [[value] * len(pendings) for _, value in defaults]
         self._insert(raws, values, [True] * len(fields) + [False] * len(defaults))
@@ -170,7 +170,7 @@ class Writer:
 
     # ------------------------------------------------------------------ what is not sent
 
-    def _defaults(self, sent: Sequence[SyncField]) -> list[tuple[Field[Any, Any], Any]]:
+    def defaults(self, sent: Sequence[SyncField]) -> list[tuple[Field[Any, Any], Any]]:
         """Columns that did not come: the field's default, else the type's empty value; a password is unusable."""
         columns = {f.column for f in sent}
         found = []
