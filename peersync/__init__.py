@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from peersync.apply.batch import conflict_found, rows_applied
-    from peersync.syncing import compare, paused, pull, push, sync
+    from peersync.delivery.gate import paused
+    from peersync.syncing import compare, pull, push, sync
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "compare": "peersync.syncing",
     "conflict_found": "peersync.apply.batch",
-    "paused": "peersync.syncing",
+    "paused": "peersync.delivery.gate",
     "pull": "peersync.syncing",
     "push": "peersync.syncing",
     "rows_applied": "peersync.apply.batch",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +23,6 @@ PARTS = 64
 RANGES = 64
 """Ranges that one call compares."""
 SHOWN_KEYS = 20
-
-_paused = 0
 
 
 @dataclass
@@ -188,31 +184,13 @@ class _Comparison:
         return found
 
 
-@contextmanager
-def paused() -> Iterator[None]:
-    """While this holds, nothing wakes the delivery; what was written meanwhile leaves with the next wake behind it."""
-    global _paused  # noqa: PLW0603  # one switch for the process
-    _paused += 1
-    try:
-        yield
-    finally:
-        _paused -= 1
-
-
-def is_paused() -> bool:
-    """Whether :func:`paused` holds in this process."""
-    return _paused > 0
-
-
 __all__ = [
     "Differences",
     "Options",
     "Transfer",
     "TransferReport",
     "compare",
-    "is_paused",
     "own_replica",
-    "paused",
     "pull",
     "push",
     "replica_for",

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from peersync.delivery.gate import enable_for_tests, pause
+from peersync.delivery.gate import enable_for_tests, paused
 from peersync.delivery.process import flush, stop, wake
 from peersync.delivery.receivers import connect
 from peersync.delivery.targets import Target, local_alias, reachable, slave_alias
@@ -26,7 +26,7 @@ __all__ = [
     "exclusive",
     "flush",
     "local_alias",
-    "pause",
+    "paused",
     "reachable",
     "slave_alias",
     "stop",

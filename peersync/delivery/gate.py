@@ -21,9 +21,9 @@ __all__ = [
     "enable_for_tests",
     "forked",
     "in_test_process",
+    "is_paused",
     "mode",
     "on_resume",
-    "pause",
     "paused",
 ]
 
@@ -67,16 +67,15 @@ def mode() -> str:
 
 def allowed() -> bool:
     """Whether something may be sent in the background now."""
-    return not paused() and mode() == "background"
+    return not is_paused() and mode() == "background"
 
 
-def paused() -> bool:
-    sync = sys.modules.get("peersync.syncing")  # where nobody imported it, nobody paused there
-    return bool(_gate.pauses) or (sync is not None and sync.is_paused())
+def is_paused() -> bool:
+    return bool(_gate.pauses)
 
 
 @contextmanager
-def pause() -> Iterator[None]:
+def paused() -> Iterator[None]:
     """Nothing is sent by itself from this process meanwhile; what was changed goes out at the end."""
     with _gate.lock:
         _gate.pauses += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from peersync.delivery import gate
 from peersync.delivery.rounds import Job, behind, client, deliver
 from peersync.delivery.targets import Target, automatic, local_alias
 from peersync.errors import PeersyncError
@@ -17,10 +18,21 @@ TIMEOUT = 3
 
 logger = logging.getLogger("peersync.delivery")
 _busy = threading.local()
+_missed: set[str] = set()
+"""Aliases of what was committed while paused."""
+
+
+def resumed() -> None:
+    """A pause is over."""
+    while _missed and not gate.is_paused():
+        deliver_now(_missed.pop())
 
 
 def deliver_now(alias: str, sender: str = "") -> None:
     """Send what ``alias`` has just committed, but not to ``sender``, from whom it came. Raises nothing."""
+    if gate.is_paused():
+        _missed.add(alias)
+        return
     if getattr(_busy, "on", False):
         return
     _busy.on = True

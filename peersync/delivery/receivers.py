@@ -108,7 +108,7 @@ def _committed(using: str, sender: str = "") -> None:
     mode = gate.mode()
     if mode == "background":
         process.wake()
-    elif mode == "inline" and not gate.paused():
+    elif mode == "inline":
         from peersync.delivery import inline
 
         inline.deliver_now(using, sender)

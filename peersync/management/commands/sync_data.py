@@ -32,7 +32,7 @@ class Command(BaseCommand):
             if options["watch"]:
                 self._watch(options, chosen, session)
                 return
-            with delivery.pause():
+            with delivery.paused():
                 if options["mirror"] and not options["dry_run"] and not options["noinput"]:
                     self._ask(session, chosen)
                 work = session.run(chosen)
@@ -93,7 +93,7 @@ class Command(BaseCommand):
         ]
         if not self.json:
             self.stdout.write(f"Watching {', '.join(one.name for one in chosen)}; Ctrl-C ends it.")
-        with delivery.pause():
+        with delivery.paused():
             watch(jobs)
 
     def _seen(self, report: TransferReport) -> None:
