@@ -110,7 +110,7 @@ class Collector:
         places: dict[str, int | None] = {}
         for pk in pks:
             state, place = found.get(pk), memory.get(pk)
-            echo = state is not None and state.sender == self.caller.node
+            echo = state is not None and bool(state.sender) and state.sender == self.caller.node
             if pk in visible:
                 shown[pk] = None if echo and place == IN_VIEW else "row"
                 places[pk] = IN_VIEW
@@ -221,7 +221,8 @@ def _contents(
     """The rows of these states in order of seq, cut where they grow too long; and where the page ends then."""
     by_model: dict[str, dict[str, State]] = {}
     for state in found:
-        if state.gone or (state.sender == caller.node and not view.filtered(state.model)):
+        echo = bool(caller.node) and state.sender == caller.node
+        if state.gone or (echo and not view.filtered(state.model)):
             continue
         by_model.setdefault(state.model, {})[state.pk] = state
     rows: dict[int, Row] = {}

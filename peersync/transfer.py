@@ -5,15 +5,16 @@ A transfer can be cut after any step: what was applied stands with the checkpoin
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from peersync.conf import settings
 from peersync.errors import (
     AnswerCutOff,
+    Busy,
     CursorUnknown,
     FirstContactNeeded,
     PayloadTooLarge,
@@ -30,6 +31,7 @@ BULK_ROWS = 10_000
 ROWS = 2000
 ASKED_AT_MOST = 6
 SMALLEST = 8
+BUSY_TRIES = 5
 HALVE_ON = (PayloadTooLarge, PeerTimeout, PeerUnavailable, AnswerCutOff)
 
 
@@ -95,7 +97,8 @@ class Transfer:
         self.log: list[tuple[Caller, Batch]] = []
         """The last batches that were applied, with who applied them (for whoever wants to repeat one)."""
         self.agreement: Agreement | None = None
-        self._limit = min(self.options.batch_size or ROWS, settings().limits.batch)
+        self._limit = self.options.batch_size or ROWS
+        self._narrowed = False
         self._started = time.monotonic()
         self._script = self._whole()
         self.over = False
@@ -220,18 +223,14 @@ class Transfer:
             head = after = None
         start: dict[str, Any] = {"head": place.head, "after": place.after, "cursor": place.cursor}
         while True:
+            ask = partial(self.source.snapshot, asked, label, head, after)
             try:
-                batch = self._read(
-                    partial(self.source.snapshot, asked, label, head, after),
-                    self.options.batch_size or (BULK_ROWS if asked.bulk else ROWS),
-                )
+                batch, _ = yield from self._move(ask, start, self._length(asked), options)
             except CursorUnknown:
                 if not resumed:
                     raise
                 head, after, resumed = None, None, False
                 continue
-            yield
-            yield from self._apply(replace(self._projected(batch), start=start, options={**batch.options, **options}))
             head, after = batch.end["head"], batch.end["after"]
             start = {"head": head, "after": after, "cursor": None}
             if batch.done:
@@ -304,10 +303,8 @@ class Transfer:
         # snapshots may have been taken behind the head of the handshake
         head = max([self._source.head, *(c for c in cursors if c is not None)])
         while True:
-            batch = self._read(partial(self.source.changes, self.asked, self.labels, cursor, head), self._limit)
-            yield
-            start = {"cursor": cursor}
-            outcome = yield from self._apply(replace(self._projected(batch), start=start))
+            ask = partial(self.source.changes, self.asked, self.labels, cursor, head)
+            batch, outcome = yield from self._move(ask, {"cursor": cursor}, self._length(self.asked), {})
             cursor = batch.end["cursor"]
             if batch.done:
                 self._wanted = outcome.wanted
@@ -339,7 +336,7 @@ class Transfer:
         yield from self._apply(self._end())
 
     def _merged(self, answers: Sequence[Batch], rows: Sequence[Any]) -> Batch:
-        """Answers of several models as one: the oldest head counts, and their place is where the feed was left."""
+        """Answers of several models as one: the newest head is what was seen, and their place is where the feed was left."""
         first = answers[0]
         models = tuple(self.labels)
         return replace(
@@ -348,7 +345,7 @@ class Transfer:
             models=models,
             fields={label: self._agreed.names[label] for label in models},
             baselines={k: v for answer in answers for k, v in answer.baselines.items()},
-            head=min(answer.head for answer in answers),
+            head=max(answer.head for answer in answers),
             start={"cursor": self._cursor},
         )
 
@@ -391,24 +388,50 @@ class Transfer:
 
     # ------------------------------------------------------------------ one call
 
+    def _length(self, asked: Caller) -> int:
+        """Rows of a page: what both sides take, or less where a page was too long for the way."""
+        sides = (self._agreed.source, self._agreed.target)
+        bound = min([self._limit, *(side.limits.get("batch", self._limit) for side in sides)])
+        longest = min(BULK_ROWS, *(side.limits.get("batch", BULK_ROWS) for side in sides))
+        return longest if asked.bulk and not self._narrowed and not self.options.batch_size else bound
+
+    def _move(
+        self, ask: Callable[[int], Batch], start: Mapping[str, Any], limit: int, options: Mapping[str, Any]
+    ) -> Any:
+        """A page read at ``start`` and applied there; read again, shorter, where it is too long for the way."""
+        while True:
+            batch = self._read(ask, limit)
+            yield
+            batch = replace(self._projected(batch), start=start, options={**batch.options, **options})
+            try:
+                outcome = yield from self._apply(batch)
+            except HALVE_ON:
+                length = batch.bulk.count if batch.bulk else len(batch.rows)
+                if length <= SMALLEST:
+                    raise
+                limit = self._limit = max(SMALLEST, length // 2)
+                self._narrowed = True
+                continue
+            return batch, outcome
+
     def _read(self, ask: Callable[[int], Batch], limit: int) -> Batch:
         """A page; of half the length where it is too long for the way."""
-        limit = min(limit, settings().limits.batch * 4) if not self.options.batch_size else limit
         while True:
             try:
-                return ask(limit)
+                batch: Batch = _patiently(partial(ask, limit))
+                return batch
             except HALVE_ON:
                 if limit <= SMALLEST:
                     raise
                 limit //= 2
-                self._limit = min(self._limit, limit)
+                self._limit, self._narrowed = min(self._limit, limit), True
 
     def _projected(self, batch: Batch) -> Batch:
         self.sent += len(batch.rows) + (batch.bulk.count if batch.bulk else 0)
         return project(batch, {label: self._agreed.names[label] for label in batch.fields})
 
     def _apply(self, batch: Batch) -> Any:
-        outcome: Outcome = self.target.apply(self.sender, batch)
+        outcome: Outcome = _patiently(partial(self.target.apply, self.sender, batch))
         self.log = [*self.log, (self.sender, batch)][-8:]
         for label, figures in outcome.figures.items():
             self._count(label).add(figures)
@@ -423,3 +446,15 @@ class Transfer:
 
     def _count(self, label: str) -> Figures:
         return self.report.models.setdefault(label, Figures())
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """Call; where the other side is busy, a few times more, with growing pauses."""
+    for attempt in range(BUSY_TRIES):
+        try:
+            return call()
+        except Busy:
+            if attempt == BUSY_TRIES - 1:
+                raise
+            time.sleep(0.2 * 2**attempt * (0.5 + random.random() / 2))  # noqa: S311  # jitter needs no secret
+    raise AssertionError  # pragma: no cover

@@ -122,7 +122,9 @@ def _dry(session: Session) -> Outcome:
     load(session, pendings)
     decide_all(session, pendings, frozenset())
     for pending in pendings:
-        if pending.decision is not None and not pending.local.hidden:
+        if pending.local.hidden:
+            session.count(pending.row.model).created += not pending.row.deleted
+        elif pending.decision is not None:
             count(session, pending, pending.decision)
             session.count(pending.row.model).conflicts += pending.decision.kind in ("conflict", "tie")
     return Outcome(session.figures)
@@ -199,6 +201,8 @@ def _after_snapshot(session: Session) -> None:
 
 def _kept(session: Session, label: str) -> int:
     """Rows that only the target has, at the end of a snapshot."""
+    if session.view.filtered(label):
+        return 0  # the source would learn how many rows it may not see
     model = session.model(label)
     with session.connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {session.connection.ops.quote_name(model.table)}")

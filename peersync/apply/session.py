@@ -181,6 +181,9 @@ class _Loader:
             for pending in pendings:
                 self._check_key(pending.row.key)
             return {p.row.key: key_text(p.row.key[0]) for p in pendings}
+        for pending in pendings:
+            if len(pending.row.key) != len(self.model.key):
+                raise WireError(f"A row of {self.model.label} has a key of another length than its identity.")
         found = find_model(self.connection, self.model, [p.row.key for p in pendings])
         for pending in pendings:
             if pending.row.key not in found and pending.row.earlier:
@@ -247,8 +250,7 @@ class _Loader:
         if content is None:
             return
         fields = {f.name: f for f in self.model.fields}
-        if len(content) != len(pending.names):
-            raise WireError(f"A row of {self.model.label} has {len(content)} values for {len(pending.names)} fields.")
+        self._check_content(pending, content)
         values: list[Any] | None = None
         for place, (name, value) in enumerate(zip(pending.names, content, strict=True)):
             if value is None:
@@ -263,6 +265,18 @@ class _Loader:
                 raise WireError(f"A value of {self.model.label}.{name} is not of the type {field.wire}.")
         if values is not None:
             pending.row = replace(pending.row, content=tuple(values))
+
+    def _check_content(self, pending: Pending, content: tuple[Any, ...]) -> None:
+        """As many values as fields, and those that name the row as its key says; raises WireError."""
+        if len(content) != len(pending.names):
+            raise WireError(f"A row of {self.model.label} has {len(content)} values for {len(pending.names)} fields.")
+        for part, one in zip(pending.row.key, self.model.key, strict=True):
+            if one.name in pending.names and _frozen(content[pending.names.index(one.name)]) != part:
+                raise WireError(f"A row of {self.model.label} has another {one.name} than its key says.")
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def decide_all(session: Session, pendings: Iterable[Pending], forced: frozenset[tuple[str, Key]]) -> None:

@@ -75,11 +75,9 @@ def _set_aside(session: Session, pending: Pending, waits: dict[Place, tuple[Pend
     """Rows that are not decided by their versions: busy here or there, gone from the view, or none of the peer's business."""
     row, local = pending.row, pending.local
     if local.hidden:
-        figures = session.count(row.model)
-        if row.deleted:
-            figures.unchanged += 1
-        else:
-            figures.created += 1
+        # as it would be for a row that does not stand here: a creation is counted, everything else is nothing
+        if row.kind == "row" and not row.deleted:
+            session.count(row.model).created += 1
             _keep_quietly(session, pending)
         return True
     if row.kind == "busy":
