@@ -33,9 +33,7 @@ pytestmark = pytest.mark.filterwarnings("error::DeprecationWarning")
 
 
 @pytest.fixture(params=["a", pytest.param("pg_a", marks=pytest.mark.postgres)])
-def alias(
-    request: pytest.FixtureRequest, _node_databases: Any, django_db_blocker: Any, settings: Any
-) -> Iterator[str]:
+def alias(request: pytest.FixtureRequest, _node_databases: Any, django_db_blocker: Any, settings: Any) -> Iterator[str]:
     settings.SYNC_CONFIG = CONFIG
     with fresh(_node_databases, django_db_blocker, request.param):
         capture.install(request.param)
@@ -146,9 +144,7 @@ WRITES = [
     Write("m2m remove, other end", lambda a: tags(a)[0].tagged.remove(tagged(a)), ["zoo.Tagged_tags g"]),
     Write("m2m set", lambda a: tagged(a).tags.set(tags(a)[1:]), ["zoo.Tagged_tags b", "zoo.Tagged_tags g"]),
     Write("m2m clear", lambda a: tagged(a).tags.clear(), ["zoo.Tagged_tags g"]),
-    Write(
-        "raw SQL", lambda a: execute(a, "UPDATE zoo_parent SET x = 'raw' WHERE id = 1"), ["zoo.Parent c"], []
-    ),
+    Write("raw SQL", lambda a: execute(a, "UPDATE zoo_parent SET x = 'raw' WHERE id = 1"), ["zoo.Parent c"], []),
     Write("delete all by SQL", lambda a: execute(a, "DELETE FROM zoo_child"), ["zoo.Child g"] * 2, []),
     Write("TRUNCATE", lambda a: execute(a, "TRUNCATE zoo_child"), ["zoo.Child g"] * 2, [], only="postgresql"),
     Write(
@@ -365,9 +361,7 @@ def test_the_text_of_a_key_is_that_of_its_wire_value(alias: str, field: Any, val
             class Meta:
                 app_label = "zoo"
 
-    described = SyncModel(
-        "zoo.Keyed", Keyed, (sync_field(Keyed._meta.pk),), (), "latest", "both", None, False
-    )  # type: ignore[arg-type]
+    described = SyncModel("zoo.Keyed", Keyed, (sync_field(Keyed._meta.pk),), (), "latest", "both", None, False)  # type: ignore[arg-type]
     with connection.schema_editor() as editor:
         editor.create_model(Keyed)
     backend: Any = postgres if connection.vendor == "postgresql" else sqlite
@@ -512,8 +506,7 @@ def test_partitions_are_captured_and_can_be_switched_off(pg: str) -> None:
     execute(pg, "ALTER TABLE zoo_secret RENAME TO aside")
     execute(
         pg,
-        "CREATE TABLE zoo_secret (id bigint PRIMARY KEY, name varchar, password varchar)"
-        " PARTITION BY RANGE (id)",
+        "CREATE TABLE zoo_secret (id bigint PRIMARY KEY, name varchar, password varchar) PARTITION BY RANGE (id)",
     )
     execute(pg, "CREATE TABLE low PARTITION OF zoo_secret FOR VALUES FROM (0) TO (10)")
     capture.install(pg)

@@ -157,8 +157,7 @@ CHANGES = [
         (
             (
                 EXTRA,
-                EXTRA
-                + '\n    class Meta:\n        indexes = [models.Index(fields=["name"], name="thing_name")]',
+                EXTRA + '\n    class Meta:\n        indexes = [models.Index(fields=["name"], name="thing_name")]',
             ),
         ),
     ),
@@ -332,9 +331,7 @@ def test_migrate_zero_takes_the_triggers_and_leaves_the_tables_as_they_were(alia
             cursor.execute(r"SELECT proname FROM pg_proc WHERE proname LIKE 'peersync\_%%'", [])
             triggers += cursor.fetchall()
         else:
-            cursor.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' OR sql LIKE '%peersync%'", None
-            )
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' OR sql LIKE '%peersync%'", None)
             triggers = cursor.fetchall()
     assert triggers == []
     assert not [t for t in connections[alias].introspection.table_names() if t.startswith("peersync")]

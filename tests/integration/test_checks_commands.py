@@ -48,9 +48,7 @@ class Project:
         self.say(RIGHT)
 
     def say(self, config: Any) -> None:
-        (self.folder / "site_settings.py").write_text(
-            SETTINGS.format(folder=self.folder, config=repr(config))
-        )
+        (self.folder / "site_settings.py").write_text(SETTINGS.format(folder=self.folder, config=repr(config)))
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         path = [str(self.folder), str(Path(peersync.__file__).parents[1])]

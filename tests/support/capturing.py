@@ -26,9 +26,7 @@ def kinds(alias: str) -> list[str]:
 
 
 @contextmanager
-def fresh(
-    get: Callable[[str], NodeDatabase], blocker: Any, *aliases: str
-) -> Iterator[tuple[NodeDatabase, ...]]:
+def fresh(get: Callable[[str], NodeDatabase], blocker: Any, *aliases: str) -> Iterator[tuple[NodeDatabase, ...]]:
     """These databases with empty tables."""
     nodes = tuple(get(alias) for alias in aliases)
     with blocker.unblock():

@@ -102,10 +102,7 @@ def contents(alias: str, *labels: str) -> dict[str, list[tuple[Any, ...]]]:
     models = [apps.get_model(label) for label in labels] or apps.get_app_config("zoo").get_models(
         include_auto_created=True
     )
-    return {
-        model._meta.label: list(model._base_manager.using(alias).order_by("pk").values_list())
-        for model in models
-    }
+    return {model._meta.label: list(model._base_manager.using(alias).order_by("pk").values_list()) for model in models}
 
 
 class _SQLite:

@@ -52,9 +52,7 @@ def reply_json(value: Any, status: int = 200, **headers: str) -> Answer:
 
 
 def problem(status: int, code: str, detail: str = "Because.", **headers: str) -> Answer:
-    body = json.dumps(
-        {"type": "about:blank", "title": "No", "status": status, "code": code, "detail": detail}
-    )
+    body = json.dumps({"type": "about:blank", "title": "No", "status": status, "code": code, "detail": detail})
     return reply(status, body.encode(), "application/problem+json", **headers)
 
 

@@ -424,11 +424,7 @@ def test_only_the_check_of_sizes_asks_a_database() -> None:
 
 def ids_in_the_code() -> set[str]:
     folder = Path(peersync.checks.__file__).parent
-    return {
-        i
-        for file in folder.glob("*.py")
-        for i in re.findall(r'"([EWI]\d{3})"', file.read_text(encoding="utf-8"))
-    }
+    return {i for file in folder.glob("*.py") for i in re.findall(r'"([EWI]\d{3})"', file.read_text(encoding="utf-8"))}
 
 
 def test_every_id_is_documented_and_tested() -> None:

@@ -155,9 +155,7 @@ def test_a_peer_that_only_calls_us() -> None:
     assert peer(AUTO=True).auto is None
 
 
-@pytest.mark.parametrize(
-    ("said", "meant"), [(True, "push"), (False, None), ("pull", "pull"), ("both", "both")]
-)
+@pytest.mark.parametrize(("said", "meant"), [(True, "push"), (False, None), ("pull", "pull"), ("both", "both")])
 def test_auto(said: Any, meant: str | None) -> None:
     assert peer(URL="https://b/", AUTO=said).auto == meant
     assert peer(URL="https://b/").auto == "push"
@@ -311,6 +309,4 @@ def test_every_key_is_documented() -> None:
     for field in dataclasses.fields(Limits):
         assert f"| `{field.name.upper()}` | `{field.default}` |" in page
     for name in ("max_clock_skew", "max_conflicts", "max_cascade", "keep_tombstones"):
-        assert re.search(
-            rf"^\| `{name.upper()}` \| \w+ \| `{getattr(Settings(), name)}` \|", page, re.MULTILINE
-        )
+        assert re.search(rf"^\| `{name.upper()}` \| \w+ \| `{getattr(Settings(), name)}` \|", page, re.MULTILINE)

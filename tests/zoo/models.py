@@ -31,9 +31,7 @@ class Child(models.Model):
 
 
 class SelfRef(models.Model):
-    parent = models.ForeignKey(
-        "self", on_delete=models.CASCADE, null=True, blank=True, related_name="children"
-    )
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
     name = models.CharField(max_length=200)
 
     def __str__(self) -> str:
