@@ -7,7 +7,13 @@ import pytest
 from tests.state.histories import HISTORIES, History
 from tests.state.playing import play, told
 
-ALL = [pytest.param(history, id=history.rule.replace(" ", "-")) for history in HISTORIES]
+
+def _param(history: History) -> Any:
+    marks = [pytest.mark.xfail(reason=history.broken)] if history.broken else []
+    return pytest.param(history, id=history.rule.replace(" ", "-"), marks=marks)
+
+
+ALL = [_param(history) for history in HISTORIES]
 OPEN = [param for param, history in zip(ALL, HISTORIES, strict=True) if history.open_transactions]
 
 
