@@ -10,8 +10,8 @@ from django.db import connections
 from django.utils import timezone
 
 from peersync.conf import settings
-from peersync.errors import ConfigurationError
-from peersync.handshake import Agreement, shake_hands
+from peersync.errors import ConfigurationError, PeersyncError
+from peersync.handshake import Agreement, caller_of, shake_hands
 from peersync.records import Caller, Digest, Range
 from peersync.replicas.base import Replica
 from peersync.replicas.database import DatabaseReplica
@@ -31,6 +31,10 @@ class Differences:
 
     count: int = 0
     keys: list[Any] = field(default_factory=list)
+    here: int = 0
+    """Of them, rows that stand at this node only."""
+    there: int = 0
+    """Of them, rows that stand at the peer only."""
 
 
 def replica_for(peer: str | Replica) -> Replica:
@@ -62,7 +66,20 @@ def own_replica(peer: str | Replica) -> DatabaseReplica:
 
 def push(peer: str | Replica, options: Options | None = None) -> TransferReport:
     """From this node to the peer. A PeersyncError ends it and stands in the report."""
-    return _run(Transfer(own_replica(peer), replica_for(peer), options=options, local="source"), peer)
+    transfer = Transfer(own_replica(peer), replica_for(peer), options=options, local="source")
+    report = _run(transfer, peer)
+    if report.error is None and not transfer.options.dry_run and not transfer_is_idle(report):
+        _hear(transfer)
+    return report
+
+
+def _hear(transfer: Transfer) -> None:
+    """Learn at once how far the peer has read now: the next handshake may be long in coming, and the status asks."""
+    try:
+        mine = transfer.source.describe(None)
+        transfer.source.describe(caller_of(transfer.target.describe(caller_of(mine))))
+    except PeersyncError:
+        return  # what was sent stands; the next handshake tells
 
 
 def pull(peer: str | Replica, options: Options | None = None) -> TransferReport:
@@ -173,6 +190,8 @@ class _Comparison:
         for key in {**sides[0], **sides[1]}:
             if sides[0].get(key) != sides[1].get(key):
                 self.found.count += 1
+                self.found.here += key not in sides[1]
+                self.found.there += key not in sides[0]
                 if len(self.found.keys) < SHOWN_KEYS and key is not None:
                     self.found.keys.append(key[0] if len(key) == 1 else list(key))
 

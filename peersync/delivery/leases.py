@@ -30,6 +30,7 @@ from django.db.models import DateTimeField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from peersync.models import Peer
+from peersync.transactions import translated
 
 __all__ = ["LEASE", "cool_down", "held", "holder_name", "orphaned"]
 
@@ -57,13 +58,14 @@ def _free(kind: Kind) -> Q:
 
 def _take(alias: str, peer: str, kind: Kind, holder: str, *, cooling: bool) -> bool:
     """``cooling``: a peer that failed a moment ago may be tried all the same."""
-    peers = Peer.objects.using(alias)
-    peers.get_or_create(name=peer)
-    free = _free(kind) | Q(**{f"{kind}_holder": ""}) if cooling else _free(kind)
-    mine = peers.filter(free, name=peer)
-    if not mine.exists():  # looked at first: an update that hits nothing is a writer all the same
-        return False
-    return bool(mine.update(**{f"{kind}_holder": holder, f"{kind}_until": _from_now(LEASE)}))
+    with translated(alias):
+        peers = Peer.objects.using(alias)
+        peers.get_or_create(name=peer)
+        free = _free(kind) | Q(**{f"{kind}_holder": ""}) if cooling else _free(kind)
+        mine = peers.filter(free, name=peer)
+        if not mine.exists():  # looked at first: an update that hits nothing is a writer all the same
+            return False
+        return bool(mine.update(**{f"{kind}_holder": holder, f"{kind}_until": _from_now(LEASE)}))
 
 
 def _renew(alias: str, peer: str, kind: Kind, holder: str) -> bool:

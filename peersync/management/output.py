@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from peersync.errors import PeersyncError
-    from peersync.records import Figures, Key
+    from peersync.records import Figures
     from peersync.syncing import Differences, TransferReport
 
 COLUMNS = ("created", "updated", "deleted", "conflicts", "quarantined", "unchanged")
@@ -69,13 +69,8 @@ def difference_lines(differences: Mapping[str, Differences]) -> list[str]:
 
 
 def _keys(one: Differences) -> str:
-    shown = [dumps(key_json(key)) for key in one.keys[:10]]
+    shown = [dumps(key) for key in one.keys[:10]]
     return ", ".join(shown) + (" …" if one.count > len(shown) else "")
-
-
-def key_json(key: Key) -> Any:
-    """A key of one part stands for itself."""
-    return key[0] if len(key) == 1 else list(key)
 
 
 def transfer_json(report: TransferReport) -> dict[str, Any]:
@@ -89,11 +84,7 @@ def transfer_json(report: TransferReport) -> dict[str, Any]:
 
 
 def differences_json(differences: Mapping[str, Differences]) -> dict[str, Any]:
-    return {
-        label: {"count": one.count, "keys": [key_json(key) for key in one.keys]}
-        for label, one in differences.items()
-        if one.count
-    }
+    return {label: {"count": one.count, "keys": one.keys} for label, one in differences.items() if one.count}
 
 
 def error_json(error: PeersyncError | None) -> dict[str, str] | None:

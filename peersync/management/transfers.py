@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -82,11 +83,16 @@ class Session:
         self.options, self.verify, self._shown = options, verify, shown
         self.work = Work()
 
+    @property
+    def writes(self) -> bool:
+        """A lease stands in a table: who only looks takes none."""
+        return not self.options.dry_run and (not self.verify or self.options.repair)
+
     def run(self, chosen: Sequence[Chosen]) -> Work:
         """All peers, one after the other; one that fails does not keep the next from its turn."""
         for one in chosen:
             try:
-                with exclusive(one.name):
+                with exclusive(one.name) if self.writes else nullcontext():
                     self._peer(one)
             except PeersyncError as error:
                 self.work.error = self.work.error or error
@@ -106,14 +112,10 @@ class Session:
             self.work.compared(sync.compare(one.peer, replace(self.options, repair=False)))
 
     def to_delete(self, chosen: Sequence[Chosen]) -> int:
-        """How many rows ``--mirror`` would delete at the targets. Writes nothing."""
-        count = 0
-        for one in chosen:
-            report = self._transfer(one, self.steps[0], replace(self.options, dry_run=True))
-            if report.error:
-                raise report.error
-            count += sum(figures.deleted for figures in report.models.values())
-        return count
+        """How many rows ``--mirror`` would delete: those that stand at the target only. Writes nothing."""
+        found = [sync.compare(one.peer, self.options) for one in chosen]
+        here = self.steps == ("pull",)
+        return sum(one.here if here else one.there for models in found for one in models.values())
 
     @staticmethod
     def _transfer(one: Chosen, step: str, options: Options) -> TransferReport:
