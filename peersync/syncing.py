@@ -114,6 +114,8 @@ def _note(report: TransferReport, peer: str, started: Any) -> None:
         changes: dict[str, Any] = {"last_error": error, "failures": failures}
         if not error:
             changes["last_contact"] = timezone.now()
+        if report.read is not None and report.source == alias:
+            changes["told"] = report.read
         if not found.update(**changes):
             Peer.objects.using(alias).create(name=peer, **changes)
         if transfer_is_idle(report) and Run.objects.using(alias).filter(peer=peer).exists():

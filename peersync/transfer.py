@@ -66,6 +66,8 @@ class TransferReport:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: PeersyncError | None = None
+    read: int | None = None
+    """The place in the source's feed that the target has read past now; None where it did not come so far."""
 
     @property
     def status(self) -> str:
@@ -333,7 +335,9 @@ class Transfer:
                 break
             asked.add(again)
             wanted = outcome.wanted
-        yield from self._apply(self._end())
+        outcome = yield from self._apply(self._end())
+        if not any(outcome.quarantined.values()) and self.options.models is None:
+            self.report.read = self._cursor.seq
 
     def _merged(self, answers: Sequence[Batch], rows: Sequence[Any]) -> Batch:
         """Answers of several models as one: the newest head is what was seen, and their place is where the feed was left."""
