@@ -206,3 +206,8 @@ class MissedCaptureAdmin(ReadOnly):
 @admin.register(models.Applying)
 class ApplyingAdmin(ReadOnly):
     list_display = ("table",)
+
+
+for _model in apps.get_app_config("peersync").get_models():
+    if not admin.site.is_registered(_model):
+        admin.site.register(_model, ReadOnly)

@@ -15,11 +15,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def environment(alias: str, sync: dict[str, Any]) -> dict[str, str]:
+def environment(alias: str, sync: dict[str, Any], settings: str = "tests.support.site_settings") -> dict[str, str]:
     """Of a process whose own database is ``alias``."""
     return {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.support.site_settings",
+        "DJANGO_SETTINGS_MODULE": settings,
         "PEERSYNC_TEST_DEFAULT": alias,
         "PEERSYNC_TEST_SYNC": json.dumps({"MODELS": ["zoo.*"], **sync}),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "api")]),
@@ -29,11 +29,17 @@ def environment(alias: str, sync: dict[str, Any]) -> dict[str, str]:
 class Site:
     """One process of the site whose database is ``alias``. With a port it serves HTTP."""
 
-    def __init__(self, alias: str, port: int | None = None, **sync: Any) -> None:
+    def __init__(
+        self,
+        alias: str,
+        port: int | None = None,
+        settings: str = "tests.support.site_settings",
+        **sync: Any,
+    ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.site_process", *([str(port)] if port else [])],
             cwd=ROOT,
-            env=environment(alias, sync),
+            env=environment(alias, sync, settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
