@@ -16,8 +16,9 @@ from peersync.records import Caller, Digest, Range
 from peersync.replicas.base import Replica
 from peersync.replicas.database import DatabaseReplica
 from peersync.replicas.http import HttpReplica
+from peersync.reports import Options, TransferReport
 from peersync.transactions import translated
-from peersync.transfer import Options, Transfer, TransferReport
+from peersync.transfer import Transfer
 
 PARTS = 64
 RANGES = 64

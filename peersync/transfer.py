@@ -5,102 +5,33 @@ A transfer can be cut after any step: what was applied stands with the checkpoin
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from peersync.errors import (
-    AnswerCutOff,
-    Busy,
     CursorUnknown,
     FirstContactNeeded,
-    PayloadTooLarge,
     PeersyncError,
-    PeerTimeout,
-    PeerUnavailable,
 )
-from peersync.handshake import Agreement, shake_hands
-from peersync.records import Batch, Caller, Figures, Key, Outcome, Point, Progress
+from peersync.handshake import shake_hands
+from peersync.moving import Mover
+from peersync.records import Batch, Key, Point, Progress
 from peersync.replicas.base import Replica
-from peersync.snapshot import project
+from peersync.reports import Options, TransferReport
 
-BULK_ROWS = 10_000
-ROWS = 2000
 ASKED_AT_MOST = 6
-SMALLEST = 8
-BUSY_TRIES = 5
-HALVE_ON = (PayloadTooLarge, PeerTimeout, PeerUnavailable, AnswerCutOff)
 
 
-@dataclass(frozen=True)
-class Options:
-    """How a transfer is to be made.
-
-    ``models``: labels, all where None. ``batch_size``: rows. ``mirror``: the source wins, and rows that only the target
-    has are deleted. ``repair``: compare in full. ``automatic``: nobody watches, so no first contact with a target that
-    holds rows. ``progress``: called with the label, the rows so far and None (the total is not known).
-    """
-
-    models: tuple[str, ...] | None = None
-    batch_size: int | None = None
-    mirror: bool = False
-    accept_conflicts: bool = False
-    dry_run: bool = False
-    repair: bool = False
-    retry: bool = False
-    automatic: bool = False
-    wait: float = 0
-    progress: Callable[[str, int, int | None], None] | None = None
-
-
-@dataclass
-class TransferReport:
-    """What a transfer did. ``status``: ok; incomplete (rows wait in quarantine); failed (``error`` says why)."""
-
-    source: str
-    target: str
-    models: dict[str, Figures] = field(default_factory=dict)
-    seconds: float = 0.0
-    warnings: tuple[str, ...] = ()
-    error: PeersyncError | None = None
-    read: int | None = None
-    """The place in the source's feed that the target has read past now; None where it did not come so far."""
-
-    @property
-    def status(self) -> str:
-        if self.error is not None:
-            return "failed"
-        return "incomplete" if any(f.quarantined for f in self.models.values()) else "ok"
-
-    @property
-    def rows(self) -> int:
-        """Rows that were looked at."""
-        return sum(f.created + f.updated + f.deleted + f.unchanged for f in self.models.values())
-
-    @property
-    def rows_per_second(self) -> float:
-        return self.rows / self.seconds if self.seconds else 0.0
-
-
-class Transfer:
+class Transfer(Mover):
     """From ``source`` to ``target``. ``local``: which of the two is this process's own node ("source" or "target")."""
 
     def __init__(
         self, source: Replica, target: Replica, *, options: Options | None = None, local: str = "source"
     ) -> None:
-        self.source, self.target, self.local = source, target, local
-        self.options = options or Options()
-        self.report = TransferReport(source.name, target.name)
-        self.sent = 0
-        """Rows that the source has given so far."""
-        self.log: list[tuple[Caller, Batch]] = []
-        """The last batches that were applied, with who applied them (for whoever wants to repeat one)."""
-        self.agreement: Agreement | None = None
-        self._limit = self.options.batch_size or ROWS
-        self._narrowed = False
+        super().__init__(source, target, options or Options(), local)
         self._started = time.monotonic()
         self._script = self._whole()
         self.over = False
@@ -188,16 +119,6 @@ class Transfer:
         cursor = progress.cursor or Point(0, "")
         return bool(changed or cursor.seq < source.pruned or progress.compared <= source.missed.get(label, -1))
 
-    def _fingerprint(self, label: str) -> str:
-        """What both sides synchronise of the model."""
-        sides = (self._agreed.source.model(label), self._agreed.target.model(label))
-        return ":".join(info.fingerprint for info in sides if info is not None)
-
-    @property
-    def _source(self) -> Any:
-        assert self.agreement is not None  # noqa: S101  # the script has shaken hands before
-        return self.agreement.source
-
     def _allow(self, due: Sequence[str], places: Mapping[str, Progress]) -> None:
         """Automatic sync makes no first contact with a table that holds rows."""
         if not self.options.automatic or self.agreement is None:
@@ -240,11 +161,6 @@ class Transfer:
         if options["proof"] or options["mirror"]:
             yield from self._owed(label, options)
 
-    @property
-    def _agreed(self) -> Agreement:
-        assert self.agreement is not None  # noqa: S101  # the script has shaken hands before
-        return self.agreement
-
     def _contact_options(self, label: str) -> Any:
         """What the target must know: how the contact is made, and what the source had taken from it."""
         source = self._source
@@ -280,22 +196,6 @@ class Transfer:
                 replace(answers, start={"cursor": place.cursor}, options={"proof": True, **options})
             )
             keys = outcome.wanted.get(label, ())
-
-    def _empty_answer(self, label: str) -> Batch:
-        agreed = self._agreed
-        return Batch(
-            "rows",
-            source=agreed.source.node,
-            source_install=agreed.source.install,
-            target=agreed.target.node,
-            models=(label,),
-            fields={label: agreed.names[label]},
-            baselines={label: ()},
-            start={},
-            end={},
-            head=agreed.source.head,
-            points=agreed.source.points,
-        )
 
     # ------------------------------------------------------------------ the feed
 
@@ -389,76 +289,3 @@ class Transfer:
                 cursor = batch.end["cursor"]
                 if batch.done:
                     break
-
-    # ------------------------------------------------------------------ one call
-
-    def _length(self, asked: Caller) -> int:
-        """Rows of a page: what both sides take, or less where a page was too long for the way."""
-        sides = (self._agreed.source, self._agreed.target)
-        bound = min([self._limit, *(side.limits.get("batch", self._limit) for side in sides)])
-        longest = min(BULK_ROWS, *(side.limits.get("batch", BULK_ROWS) for side in sides))
-        return longest if asked.bulk and not self._narrowed and not self.options.batch_size else bound
-
-    def _move(
-        self, ask: Callable[[int], Batch], start: Mapping[str, Any], limit: int, options: Mapping[str, Any]
-    ) -> Any:
-        """A page read at ``start`` and applied there; read again, shorter, where it is too long for the way."""
-        while True:
-            batch = self._read(ask, limit)
-            yield
-            batch = replace(self._projected(batch), start=start, options={**batch.options, **options})
-            try:
-                outcome = yield from self._apply(batch)
-            except HALVE_ON:
-                length = batch.bulk.count if batch.bulk else len(batch.rows)
-                if length <= SMALLEST:
-                    raise
-                limit = self._limit = max(SMALLEST, length // 2)
-                self._narrowed = True
-                continue
-            return batch, outcome
-
-    def _read(self, ask: Callable[[int], Batch], limit: int) -> Batch:
-        """A page; of half the length where it is too long for the way."""
-        while True:
-            try:
-                batch: Batch = _patiently(partial(ask, limit))
-                return batch
-            except HALVE_ON:
-                if limit <= SMALLEST:
-                    raise
-                limit //= 2
-                self._limit, self._narrowed = min(self._limit, limit), True
-
-    def _projected(self, batch: Batch) -> Batch:
-        self.sent += len(batch.rows) + (batch.bulk.count if batch.bulk else 0)
-        return project(batch, {label: self._agreed.names[label] for label in batch.fields})
-
-    def _apply(self, batch: Batch) -> Any:
-        outcome: Outcome = _patiently(partial(self.target.apply, self.sender, batch))
-        self.log = [*self.log, (self.sender, batch)][-8:]
-        for label, figures in outcome.figures.items():
-            self._count(label).add(figures)
-            if self.options.progress is not None:
-                done = self._count(label)
-                rows = done.created + done.updated + done.deleted + done.unchanged
-                self.options.progress(label, rows, None)
-        if outcome.warnings:
-            self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, *outcome.warnings]))
-        yield
-        return outcome
-
-    def _count(self, label: str) -> Figures:
-        return self.report.models.setdefault(label, Figures())
-
-
-def _patiently(call: Callable[[], Any]) -> Any:
-    """Call; where the other side is busy, a few times more, with growing pauses."""
-    for attempt in range(BUSY_TRIES):
-        try:
-            return call()
-        except Busy:
-            if attempt == BUSY_TRIES - 1:
-                raise
-            time.sleep(0.2 * 2**attempt * (0.5 + random.random() / 2))  # noqa: S311  # jitter needs no secret
-    raise AssertionError  # pragma: no cover

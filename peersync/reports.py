@@ -1,0 +1,59 @@
+"""How a transfer is to be made, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from peersync.errors import PeersyncError
+from peersync.records import Figures
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a transfer is to be made.
+
+    ``models``: labels, all where None. ``batch_size``: rows. ``mirror``: the source wins, and rows that only the target
+    has are deleted. ``repair``: compare in full. ``automatic``: nobody watches, so no first contact with a target that
+    holds rows. ``progress``: called with the label, the rows so far and None (the total is not known).
+    """
+
+    models: tuple[str, ...] | None = None
+    batch_size: int | None = None
+    mirror: bool = False
+    accept_conflicts: bool = False
+    dry_run: bool = False
+    repair: bool = False
+    retry: bool = False
+    automatic: bool = False
+    wait: float = 0
+    progress: Callable[[str, int, int | None], None] | None = None
+
+
+@dataclass
+class TransferReport:
+    """What a transfer did. ``status``: ok; incomplete (rows wait in quarantine); failed (``error`` says why)."""
+
+    source: str
+    target: str
+    models: dict[str, Figures] = field(default_factory=dict)
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    error: PeersyncError | None = None
+    read: int | None = None
+    """The place in the source's feed that the target has read past now; None where it did not come so far."""
+
+    @property
+    def status(self) -> str:
+        if self.error is not None:
+            return "failed"
+        return "incomplete" if any(f.quarantined for f in self.models.values()) else "ok"
+
+    @property
+    def rows(self) -> int:
+        """Rows that were looked at."""
+        return sum(f.created + f.updated + f.deleted + f.unchanged for f in self.models.values())
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.seconds if self.seconds else 0.0
