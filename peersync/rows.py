@@ -14,6 +14,8 @@ from peersync.registry import RawColumn, SyncField, SyncModel, key_fields
 from peersync.states import chunks, text_list
 
 Node = int | list["Node"]
+NO_ROW = "~"
+"""What the local key of a state begins with whose row never stood here."""
 
 
 class Stored(NamedTuple):
@@ -159,8 +161,10 @@ def local_value(connection: Any, raw: RawColumn, pk: str) -> Any:
 
 def select_in(connection: Any, select: str, column: str, raw: RawColumn, pks: Iterable[str]) -> Iterator[Any]:
     """Rows of ``select`` whose ``column`` is among the keys given as text, a few thousand keys a query."""
+    # a tombstone of a row that never stood here bears a name of ours, which may be none of the column's type
+    real = [pk for pk in pks if raw.wire == "text" or not pk.startswith(NO_ROW)]
     with connection.cursor() as cursor:
-        for part in chunks(list(pks)):
+        for part in chunks(real):
             cursor.execute(f"{select} WHERE {pk_list(connection, column, raw)}", [pk_parameter(connection, raw, part)])
             yield from cursor.fetchall()
 

@@ -17,7 +17,8 @@ from peersync.apply.session import Pending, Session, decide_all, load
 from peersync.apply.write import Writer, forward_sequence
 from peersync.conflicts import Decision, to_cover, unclaimed
 from peersync.registry import SyncModel
-from peersync.rows import key_json
+from peersync.rows import NO_ROW, key_json
+from peersync.transactions import bound_wait
 from peersync.versions import State, covers
 
 
@@ -27,6 +28,14 @@ class Poison(Exception):
     def __init__(self, rows: dict[Place, Block]) -> None:
         super().__init__()
         self.rows = rows
+
+
+class Unnamed(Exception):
+    """A constraint that is checked at the commit is broken; the database does not say by which row."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.block = block
 
 
 def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place] = frozenset()) -> list[Pending]:
@@ -66,9 +75,21 @@ def _write_all(session: Session, active: Sequence[Pending]) -> dict[Place, Block
             break
         except Poison as poison:
             refused |= poison.rows
+        except Unnamed as broken:
+            if len(plan.rows) > 1:
+                return refused | _write_halves(session, [p for p in active if p.place not in refused])
+            refused |= {p.place: broken.block for p in plan.rows}
     blocked = plan.blocked | refused
     _finish(session, [p for p in active if p.place not in blocked], plan)
     return blocked
+
+
+def _write_halves(session: Session, active: Sequence[Pending]) -> dict[Place, Block]:
+    """Parents first, deletions last: what relies on the other half has its turn when the rows that wait are tried."""
+    rank = session.view.registry.rank
+    rows = sorted(active, key=lambda p: (p.deletes, -rank[p.row.model] if p.deletes else rank[p.row.model]))
+    middle = len(rows) // 2
+    return _write_all(session, rows[:middle]) | _write_all(session, rows[middle:])
 
 
 def _set_aside(session: Session, pending: Pending, waits: dict[Place, tuple[Pending, Block]]) -> bool:
@@ -131,7 +152,7 @@ def _write(session: Session, plan: Plan) -> None:
         _write_model(session, model, by_model[model.label])
     for model in reversed(present):
         _delete(session, model, [p for p in by_model[model.label] if p.deletes], plan)
-    _check_deferred(session, plan)
+    _check_deferred(session)
 
 
 def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
@@ -221,6 +242,7 @@ def _halve(
     write: Callable[[Sequence[Pending]], None],
     culprits: dict[Place, Block],
 ) -> None:
+    bound_wait(session.node)
     try:
         with transaction.atomic(using=session.node.alias):
             write(rows)
@@ -241,16 +263,17 @@ def _reason(error: Exception) -> Block:
     return Block("constraint", [], text[0] if text else type(error).__name__)
 
 
-def _check_deferred(session: Session, plan: Plan) -> None:
+def _check_deferred(session: Session) -> None:
     """Constraints that wait for the commit are looked at now, while a row can still be left out."""
     if session.connection.vendor != "postgresql":
         return
+    bound_wait(session.node)
     try:
         with transaction.atomic(using=session.node.alias), session.connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except DatabaseError as error:
-        raise Poison({p.place: _reason(error) for p in plan.rows}) from error
+        raise Unnamed(_reason(error)) from error
 
 
 # ---------------------------------------------------------------------- afterwards
@@ -287,7 +310,7 @@ def _complete(pending: Pending, decision: Decision, state: State) -> None:
     """Where the row stands now, and what its tombstone is called."""
     content = pending.row.content if decision.write else pending.local.content
     key = key_json(pending.row.key)
-    state.pk = pending.local.pk or state.pk or f"~{key}"
+    state.pk = pending.local.pk or state.pk or f"{NO_ROW}{key}"
     if state.gone:
         state.deleted, state.key = False, None
         return
