@@ -1,0 +1,158 @@
+"""Columns and keys: how a field of a model is held here and travels, and which fields name a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.db import models
+from django.db.models import Field, ForeignKey, Model
+
+from peersync import codec
+from peersync.conf import settings
+
+NATURAL = {
+    "contenttypes.ContentType": ("app_label", "model"),
+    "auth.Permission": ("content_type", "codename"),
+    "auth.Group": ("name",),
+}
+"""Django's own models whose automatic keys differ between installations, and what names their rows instead."""
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as the local database holds it: a foreign key's column holds the local key of its target."""
+
+    name: str
+    field: Field[Any, Any]
+
+    @cached_property
+    def wire(self) -> str:
+        return codec.wire_type(self._end.get_internal_type())
+
+    @cached_property
+    def _end(self) -> Field[Any, Any]:
+        field: Field[Any, Any] = self.field
+        while isinstance(field, ForeignKey):
+            field = field.target_field
+        return field
+
+    def codec(self, vendor: str) -> codec.Codec:
+        return _codec(self._end, self.wire, vendor)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the database numbers it."""
+        return isinstance(self.field, models.AutoField)
+
+
+@lru_cache(maxsize=4096)
+def _codec(field: Field[Any, Any], wire: str, vendor: str) -> codec.Codec:
+    db_type = ""
+    if wire == "native":
+        db_type = field.db_type(_connection(vendor)) or ""
+    return codec.codec_for(
+        wire,
+        vendor,
+        db_type=db_type,
+        places=getattr(field, "decimal_places", 0) or 0,
+        use_tz=django_settings.USE_TZ,
+        zone=django_settings.TIME_ZONE,
+    )
+
+
+def _connection(vendor: str) -> Any:
+    from django.db import connections
+
+    return next(connections[alias] for alias in connections if connections[alias].vendor == vendor)
+
+
+@dataclass(frozen=True)
+class SyncField:
+    """One column that travels. ``target``: the label of the model that a foreign key points to."""
+
+    name: str
+    raw: RawColumn
+    target: str | None = None
+    target_column: str = ""
+    """The column of the target that the foreign key holds (its primary key, unless ``to_field`` says otherwise)."""
+
+    @property
+    def column(self) -> str:
+        return self.raw.name
+
+    @property
+    def null(self) -> bool:
+        return bool(self.raw.field.null)
+
+    @property
+    def wire(self) -> str:
+        return f"key:{self.target}" if self.target else self.raw.wire
+
+
+def label_of(model: type[Model]) -> str:
+    return model._meta.label
+
+
+def sync_field(field: Field[Any, Any]) -> SyncField:
+    raw = RawColumn(str(field.column), field)
+    if isinstance(field, ForeignKey):
+        related: Any = field.related_model
+        target = label_of(related._meta.concrete_model)
+        return SyncField(field.name, raw, target, str(field.target_field.column))
+    return SyncField(field.name, raw)
+
+
+def key_fields(model: type[Model], identity: tuple[str, ...] | None = None) -> tuple[SyncField, ...]:
+    """The fields whose wire values name a row of ``model``, whether it is synchronised or not."""
+    names = identity_of(model) if identity is None else identity
+    meta = model._meta
+    if not names:
+        return (sync_field(meta.pk),)
+    return tuple(sync_field(meta.get_field(name)) for name in names)  # type: ignore[arg-type]  # checks.py refuses relations without a column
+
+
+def identity_of(model: type[Model]) -> tuple[str, ...]:
+    """The field names of IDENTITY for ``model``; empty for its primary key."""
+    chosen = _identity_setting(model)
+    if chosen == "pk":
+        return ()
+    if isinstance(chosen, tuple):
+        return chosen
+    if chosen == "natural":
+        return natural_fields(model) or ()
+    if model._meta.auto_created:
+        return ()
+    return NATURAL.get(label_of(model)) or _user_identity(model)
+
+
+def _identity_setting(model: type[Model]) -> str | tuple[str, ...] | None:
+    chosen = settings().identity
+    return chosen.get(label_of(model), chosen.get("*"))
+
+
+def _user_identity(model: type[Model]) -> tuple[str, ...]:
+    if label_of(model) != django_settings.AUTH_USER_MODEL:
+        return ()
+    name = getattr(model, "USERNAME_FIELD", None)
+    return (str(name),) if name else ()
+
+
+def natural_fields(model: type[Model]) -> tuple[str, ...] | None:
+    """The fields that ``natural_key`` most likely returns: the first unique set without the primary key."""
+    meta = model._meta
+    if label_of(model) in NATURAL:
+        return NATURAL[label_of(model)]
+    single = [f.name for f in meta.local_concrete_fields if f.unique and not f.primary_key and not f.null]
+    if single:
+        return (single[0],)
+    for group in meta.total_unique_constraints:
+        return tuple(group.fields)
+    return tuple(meta.unique_together[0]) if meta.unique_together else None
+
+
+def forget() -> None:
+    """Forget the codecs: a setting that they depend on has changed (in tests)."""
+    _codec.cache_clear()
