@@ -55,9 +55,7 @@ def run(directory: Path, janitor: Janitor) -> tuple[int, bool]:
     names = ("headquarters", "branch")
     databases = demo_databases.make(directory, names, postgres=switch("POSTGRES"))
     ports = free_ports(2)
-    hq, branch = (
-        Site(name, directory, *own) for name, *own in zip(names, databases, ports, strict=True)
-    )
+    hq, branch = (Site(name, directory, *own) for name, *own in zip(names, databases, ports, strict=True))
     write()
     say(
         f"""Two instances of the project in example/, each with a server process and a {databases[0].kind} database

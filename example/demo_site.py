@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+
 from demo_databases import Database
 from demo_words import DemoFailed, output, prompt
 
@@ -196,9 +197,9 @@ def _form(page: str) -> dict[str, str]:
         about = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
         if "name" in about and about.get("type") not in ("submit", "checkbox"):
             found[about["name"]] = unescape(about.get("value", ""))
-    for name, text in re.findall(r'<textarea\b[^>]*\bname="([^"]+)"[^>]*>\n?(.*?)</textarea>', body, re.S):
+    for name, text in re.findall(r'<textarea\b[^>]*\bname="([^"]+)"[^>]*>\n?(.*?)</textarea>', body, re.DOTALL):
         found[name] = unescape(text)
-    for name, options in re.findall(r'<select\b[^>]*\bname="([^"]+)"[^>]*>(.*?)</select>', body, re.S):
+    for name, options in re.findall(r'<select\b[^>]*\bname="([^"]+)"[^>]*>(.*?)</select>', body, re.DOTALL):
         chosen = re.search(r'<option value="([^"]*)"[^>]*\bselected', options)
         found[name] = unescape(chosen[1]) if chosen else ""
     return found

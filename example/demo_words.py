@@ -17,8 +17,15 @@ def _styled(text: str, code: str) -> str:
     return text
 
 
+class _Paper:
+    blank = True
+
+
 def write(text: str = "") -> None:
-    print(text, flush=True)
+    """A line; of several empty ones in a row, one."""
+    if text or not _Paper.blank:
+        print(text, flush=True)
+    _Paper.blank = not text or text.endswith("\n")
 
 
 def title(text: str) -> None:
