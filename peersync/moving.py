@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from peersync.errors import AnswerCutOff, Busy, PayloadTooLarge, PeerTimeout, PeerUnavailable
+from peersync.errors import AnswerCutOff, PayloadTooLarge, PeerTimeout, PeerUnavailable
 from peersync.handshake import Agreement
+from peersync.patience import patient
 from peersync.records import Batch, Caller, Figures, Outcome
 from peersync.replicas.base import Replica
 from peersync.reports import Options, TransferReport
@@ -19,7 +17,6 @@ from peersync.snapshot import project
 BULK_ROWS = 10_000
 ROWS = 2000
 SMALLEST = 8
-BUSY_TRIES = 5
 HALVE_ON = (PayloadTooLarge, PeerTimeout, PeerUnavailable, AnswerCutOff)
 
 
@@ -33,7 +30,8 @@ class Mover:
     """The source, as it calls the target."""
 
     def __init__(self, source: Replica, target: Replica, options: Options, local: str) -> None:
-        self.source, self.target, self.options, self.local = source, target, options, local
+        self.source, self.target = patient(source), patient(target)
+        self.options, self.local = options, local
         self.report = TransferReport(source.name, target.name)
         self.sent = 0
         """Rows that the source has given so far."""
@@ -104,8 +102,7 @@ class Mover:
         """A page; of half the length where it is too long for the way."""
         while True:
             try:
-                batch: Batch = _patiently(partial(ask, limit))
-                return batch
+                return ask(limit)
             except HALVE_ON:
                 if limit <= SMALLEST:
                     raise
@@ -117,7 +114,7 @@ class Mover:
         return project(batch, {label: self._agreed.names[label] for label in batch.fields})
 
     def _apply(self, batch: Batch) -> Any:
-        outcome: Outcome = _patiently(partial(self.target.apply, self.sender, batch))
+        outcome: Outcome = self.target.apply(self.sender, batch)
         self.log = [*self.log, (self.sender, batch)][-8:]
         for label, figures in outcome.figures.items():
             self._count(label).add(figures)
@@ -132,15 +129,3 @@ class Mover:
 
     def _count(self, label: str) -> Figures:
         return self.report.models.setdefault(label, Figures())
-
-
-def _patiently(call: Callable[[], Any]) -> Any:
-    """Call; where the other side is busy, a few times more, with growing pauses."""
-    for attempt in range(BUSY_TRIES):
-        try:
-            return call()
-        except Busy:
-            if attempt == BUSY_TRIES - 1:
-                raise
-            time.sleep(0.2 * 2**attempt * (0.5 + random.random() / 2))  # noqa: S311  # jitter needs no secret
-    raise AssertionError  # pragma: no cover

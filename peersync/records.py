@@ -245,6 +245,8 @@ class Outcome:
     """What waits, and what it waits for: whoever drives the transfer asks the source for these by key."""
     quarantined: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    busy: int = 0
+    """Rows that wait for nothing but a writer who holds them: worth trying again in a moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from peersync.errors import Busy, NotInstalled, PeersyncError, ReadOnlyReplica
 
 LOCK_TIMEOUT_MS = 500
 """Below PostgreSQL's deadlock_timeout (1 s): we give up before the server lays a deadlock at the writer's door."""
+
+DEADLOCK_CHECK_MS = 900
+"""A writer who waits for a row of ours has its deadlock check (1 s) no earlier than this after our transaction began."""
 
 MUTEX_TIMEOUT_MS = 30_000
 
@@ -40,6 +44,7 @@ class NodeRow:
     retired: list[dict[str, Any]]
     place: str = ""
     baselines: dict[str, set[str]] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def connection(self) -> Any:
@@ -47,6 +52,19 @@ class NodeRow:
 
     def baseline(self, model: str) -> set[str]:
         return self.baselines.get(model, set())
+
+
+def bound_wait(node: NodeRow) -> None:
+    """Whatever waits for a writer from here on gives up before that writer, who may wait for us, has its deadlock check.
+
+    To be called before each statement that may wait: the later in the transaction, the shorter the wait.
+    """
+    if node.connection.vendor != "postgresql":
+        return
+    left = DEADLOCK_CHECK_MS - int((time.monotonic() - node.began) * 1000)
+    if left < LOCK_TIMEOUT_MS:
+        with node.connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {max(left, 1)}")
 
 
 COLUMNS = "node, install, secret, last_seq, pruned_seq, readers, retired, place"

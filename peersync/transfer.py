@@ -23,6 +23,8 @@ from peersync.replicas.base import Replica
 from peersync.reports import Options, TransferReport
 
 ASKED_AT_MOST = 6
+WRITER_PAUSES = (0.1, 0.4, 1.0)
+"""Seconds: how long rows that only a writer holds are waited for at the end of a transfer."""
 
 
 class Transfer(Mover):
@@ -217,6 +219,7 @@ class Transfer(Mover):
         """What waits is asked for by key, until nothing moves; then the transfer is closed."""
         wanted = self._wanted
         asked: set[Any] = set()
+        pauses = iter(WRITER_PAUSES)
         for _ in range(ASKED_AT_MOST):
             if not wanted:
                 break
@@ -232,7 +235,10 @@ class Transfer(Mover):
             outcome = yield from self._apply(self._merged(answers, rows))
             again = frozenset((label, key) for label, keys in outcome.wanted.items() for key in keys)
             if again in asked:
-                break
+                pause = next(pauses, None) if outcome.busy else None
+                if pause is None:
+                    break
+                time.sleep(pause)
             asked.add(again)
             wanted = outcome.wanted
         outcome = yield from self._apply(self._end())

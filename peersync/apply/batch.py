@@ -33,6 +33,10 @@ conflict_found = Signal()
 """Sent after the commit, with ``using``, ``peer`` and ``conflicts``: what the records hold."""
 
 
+UNASKED = ("protected", "constraint", "invalid")
+"""Reasons why a row waits of which the source knows nothing: nobody asks for such a row, so the end tries it again."""
+
+
 def apply_batch(view: View, caller: Caller, batch: Batch) -> Outcome:
     """Take the batch in, in one transaction with the checkpoint.
 
@@ -143,6 +147,8 @@ def _apply(session: Session) -> Outcome:
     elif batch.kind == "rows":
         wanted = _answers(session)
     else:
+        if waiting.some(session, UNASKED):
+            finish(session, ())
         waiting.list_all(session)
         prune.prune(session.node)
         prune.forget_records(session.node)
@@ -151,7 +157,8 @@ def _apply(session: Session) -> Outcome:
             session.count(label).quarantined = number
     write_records(session.connection, session.records)
     progress.save(session.node, session.checkpoint)
-    return Outcome(session.figures, wanted, waiting.counts(session), _warnings(session))
+    busy = waiting.some(session, ("busy",)) if wanted else 0
+    return Outcome(session.figures, wanted, waiting.counts(session), _warnings(session), busy)
 
 
 def _take_rows(session: Session) -> None:

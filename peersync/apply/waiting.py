@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peersync.apply.constraints import Block, Place
@@ -186,6 +186,17 @@ def counts(session: Session) -> dict[str, int]:
             [session.checkpoint.id],
         )
         return dict(cursor.fetchall())
+
+
+def some(session: Session, reasons: Sequence[str]) -> int:
+    """How many rows of this source wait for one of these reasons."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM peersync_quarantine WHERE checkpoint_id = %s AND "
+            + text_list(session.connection, "reason"),
+            [session.checkpoint.id, list_parameter(session.connection, reasons)],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def list_all(session: Session) -> None:

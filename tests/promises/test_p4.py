@@ -197,7 +197,7 @@ def test_a_pass_that_is_killed_in_the_middle(pg_nodes: Any) -> None:
     """Nothing of it stands, and the next one numbers all of it."""
     alias = pg_nodes.a.alias
     Parent.objects.using(alias).create(id=1, x="one")
-    with pytest.raises(ZeroDivisionError), writing(alias) as node:
+    with pytest.raises(ZeroDivisionError), writing(alias) as node:  # noqa: PT012
         numbering.take_journal(node)
         numbering._give_places(node)
         raise ZeroDivisionError
