@@ -10,8 +10,8 @@ from django.db import connections
 from django.utils import timezone
 
 from peersync.conf import settings
-from peersync.errors import ConfigurationError, PeersyncError
-from peersync.handshake import Agreement, caller_of, shake_hands
+from peersync.errors import ConfigurationError
+from peersync.handshake import Agreement, shake_hands
 from peersync.records import Caller, Digest, Range
 from peersync.replicas.base import Replica
 from peersync.replicas.database import DatabaseReplica
@@ -67,20 +67,7 @@ def own_replica(peer: str | Replica) -> DatabaseReplica:
 
 def push(peer: str | Replica, options: Options | None = None) -> TransferReport:
     """From this node to the peer. A PeersyncError ends it and stands in the report."""
-    transfer = Transfer(own_replica(peer), replica_for(peer), options=options, local="source")
-    report = _run(transfer, peer)
-    if report.error is None and not transfer.options.dry_run and not transfer_is_idle(report):
-        _hear(transfer)
-    return report
-
-
-def _hear(transfer: Transfer) -> None:
-    """Learn at once how far the peer has read now: the next handshake may be long in coming, and the status asks."""
-    try:
-        mine = transfer.source.describe(None)
-        transfer.source.describe(caller_of(transfer.target.describe(caller_of(mine))))
-    except PeersyncError:
-        return  # what was sent stands; the next handshake tells
+    return _run(Transfer(own_replica(peer), replica_for(peer), options=options, local="source"), peer)
 
 
 def pull(peer: str | Replica, options: Options | None = None) -> TransferReport:
