@@ -197,7 +197,7 @@ class _Page:
             return None
         column = f"t.{self.connection.ops.quote_name(field.column)}"
         if self.connection.vendor != "postgresql":
-            return f"coalesce(length({column}), 0)"
+            return f"coalesce(length(CAST({column} AS BLOB)), 0)"
         known = "octet_length" if raw.wire in ("text", "bytes") else "pg_column_size"
         return f"coalesce({known}({column}), 0)"
 

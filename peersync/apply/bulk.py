@@ -12,7 +12,7 @@ from django.db.models import Field
 
 from peersync import capture
 from peersync.apply.session import Session
-from peersync.apply.write import Writer, forward_sequence
+from peersync.apply.write import Writer, forward_sequence, varies
 from peersync.codec import key_text
 from peersync.copying import SETTINGS, copy_in, escaped
 from peersync.errors import WireError
@@ -38,6 +38,7 @@ class _Loader:
         self.quote = self.connection.ops.quote_name
         by_name = {field.name: field for field in self.model.fields}
         self.fields = [by_name[name] for name in session.batch.fields[bulk.model]]
+        self.defaults = self.writer.defaults(self.fields)
         self.columns = ", ".join(self.quote(field.column) for field in self.fields)
         first, last = (key_text(key[0]) for key in (bulk.first, bulk.last))
         mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
@@ -59,7 +60,7 @@ class _Loader:
         label = self.model.label
         if self.session.node.pruned_seq or self.session.batch.options.get("mirror"):
             return False
-        if not bulk_allowed(self.session.view, self.model):
+        if not bulk_allowed(self.session.view, self.model) or any(varies(f) for f, _ in self.defaults):
             return False
         queries: list[tuple[str, list[Any]]] = [
             (f"SELECT 1 FROM {self.reader.table} t WHERE {self.within}", self.pair),
@@ -100,7 +101,7 @@ class _Loader:
 
     def _copy(self) -> None:
         columns, data = self.columns, self.bulk.data
-        defaults = self.writer.defaults(self.fields)
+        defaults = self.defaults
         if defaults:
             columns = ", ".join([columns, *(self.quote(field.column) for field, _ in defaults)])
             tail = "".join(f"\t{escaped(text)}" for text in self._texts(defaults))
@@ -118,7 +119,7 @@ class _Loader:
 
     def _insert(self) -> None:
         """By way of a temporary table: its rows meet indexes and triggers in one statement."""
-        defaults = self.writer.defaults(self.fields)
+        defaults = self.defaults
         columns = ", ".join([self.columns, *(self.quote(field.column) for field, _ in defaults)])
         values = ", ".join([self.columns, *["%s"] * len(defaults)])
         with self._staged(), self.connection.cursor() as cursor:

@@ -64,7 +64,7 @@ class Writer:
         fields, values = self.columns(pendings)
         defaults = self.defaults(fields)
         raws = [f.raw for f in fields] + [RawColumn(str(f.column), f) for f, _ in defaults]
-        values += [[value] * len(pendings) for _, value in defaults]
+        values += [self._default_values(field, value, len(pendings)) for field, value in defaults]
         self._insert(raws, values, [True] * len(fields) + [False] * len(defaults))
         keys = [p.row.key for p in pendings]
         return find_model(self.connection, self.model, keys)
@@ -181,9 +181,21 @@ class Writer:
                 continue
             if field.primary_key and not field.has_default():
                 continue
-            value = field.get_db_prep_save(default_of(self.model.model, field), self.connection)
-            found.append((field, _plain(value)))
+            found.append((field, self._default(field)))
         return found
+
+    def _default(self, field: Field[Any, Any]) -> Any:
+        return _plain(field.get_db_prep_save(default_of(self.model.model, field), self.connection))
+
+    def _default_values(self, field: Field[Any, Any], value: Any, count: int) -> list[Any]:
+        return [self._default(field) for _ in range(count)] if varies(field) else [value] * count
+
+
+def varies(field: Field[Any, Any]) -> bool:
+    """Whether each row has a default of its own: a function gives it, and not the time."""
+    if not (field.has_default() and callable(field.default)) or isinstance(field, (models.DateField, models.TimeField)):
+        return False
+    return bool(field.get_default() != field.get_default())
 
 
 def default_of(model: type[models.Model], field: Field[Any, Any]) -> Any:
