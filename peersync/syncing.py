@@ -108,6 +108,8 @@ def _note(report: TransferReport, peer: str, started: Any) -> None:
             Peer.objects.using(alias).create(name=peer, **changes)
         if transfer_is_idle(report) and Run.objects.using(alias).filter(peer=peer).exists():
             return
+        if error and _failed_again(report, peer, started, error):
+            return
         Run.objects.using(alias).create(
             peer=peer,
             source=report.source,
@@ -118,6 +120,17 @@ def _note(report: TransferReport, peer: str, started: Any) -> None:
             figures=json.dumps(figures),
             error=error,
         )
+
+
+def _failed_again(report: TransferReport, peer: str, started: Any, error: str) -> bool:
+    """A peer that is away is tried every few seconds: the same failure again is the same row, with a new time."""
+    from peersync.models import Run
+
+    runs = Run.objects.using(settings().master).filter(peer=peer)
+    last = runs.order_by("-id").first()
+    if last is None or (last.source, last.target, last.error) != (report.source, report.target, error):
+        return False
+    return bool(runs.filter(pk=last.pk).update(started=started, seconds=report.seconds))
 
 
 def transfer_is_idle(report: TransferReport) -> bool:
