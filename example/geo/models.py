@@ -10,9 +10,7 @@ class Country(models.Model):
     capital = models.CharField(max_length=200, blank=True, default="")
     currency = models.CharField(max_length=3, blank=True, default="")
     population = models.BigIntegerField(null=True, blank=True)
-    internal_note = models.TextField(
-        blank=True, default="", help_text="Excluded: it never leaves this instance."
-    )
+    internal_note = models.TextField(blank=True, default="", help_text="Excluded: it never leaves this instance.")
 
     class Meta:
         ordering = ["code"]
