@@ -29,7 +29,6 @@ class History:
     filtered: tuple[Link, ...] = ()
     rounds: int | None = 1
     """After how many rounds two nodes are equal; None: not said."""
-    broken: str = ""
     """Why the history still breaks a promise: its test is expected to fail until that is mended."""
 
     @property
@@ -532,7 +531,6 @@ HISTORIES = [
         age A
         """,
         start={"B": "P2; Q2 p=P2"},
-        broken="a certain deletion that its children hold up is not owed any longer",
     ),
     History(
         "a row born again after its tombstone was pruned has seen what it was before",
@@ -544,7 +542,6 @@ HISTORIES = [
         """,
         start={"A": "P1; P2; Q1 p=P1"},
         policy="target",
-        broken="the new row's version lacks the entry of this install's untracked base",
     ),
     # -- filters
     History(
@@ -595,7 +592,6 @@ HISTORIES = [
         start={"A": "P1", "B": "P2"},
         filtered=A_TO_B,
         rounds=None,
-        broken="what waits as not open is answered as busy",
     ),
     History(
         "who asks by key is answered, whoever sent the row",
@@ -609,7 +605,6 @@ HISTORIES = [
         start={"B": "P2"},
         filtered=A_TO_B,
         rounds=None,
-        broken="under a filter, a row that came from the asker is answered as none",
     ),
     History(
         "a parent leaves the view with its children",
@@ -621,7 +616,6 @@ HISTORIES = [
         start={"B": "P1; Q2 p=P1"},
         filtered=A_TO_B,
         rounds=None,
-        broken="an exit that children hold up does not wait for the end of the transfer",
     ),
 ]
 

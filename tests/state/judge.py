@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.state import tables
 from tests.state.oracle import Failure, Value, differences
-from tests.state.tables import Key, Stored
+from tests.state.tables import Content, Key, Stored
 
 if TYPE_CHECKING:
     from tests.state.travel import Run
@@ -24,6 +24,7 @@ class Judge:
         self.world = world
         self.had: dict[tuple[int, int], set[Key]] = {}
         """For a filter (source, target): keys that the target was sent, or held."""
+        self._left: dict[tuple[int, Key], Content] = {}
         self.shown: set[tuple[int, Key]] = set()
         """Target and key: a row that the target held as the source has it, while it was in view."""
 
@@ -36,6 +37,8 @@ class Judge:
             self._trace(index, old, new)
             if index != run.target and old != new:
                 raise Failure("changed elsewhere", f"a transfer to {run.target} changed rows of node {index}")
+            if self.world.filtered:
+                self._left.update({(index, key): old[key].content for key in old.keys() - new.keys()})
             for key in old.keys() & new.keys():
                 if old[key].excluded != new[key].excluded:
                     raise Failure("excluded", f"{key} at {index}: {old[key]} became {new[key]}")
@@ -46,6 +49,10 @@ class Judge:
             raise Failure("dangling", orphans)
         self.nothing_lost(after)
         self._look(after)
+
+    def left_view(self, index: int, key: Key) -> Content | None:
+        """What stood at the node under the key before it left the view."""
+        return self._left.get((index, key))
 
     def _trace(self, index: int, old: Rows, new: Rows) -> None:
         for key in sorted(old.keys() | new.keys()):

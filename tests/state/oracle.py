@@ -42,9 +42,13 @@ class Oracle:
         """An untracked row stood there before all."""
         self.seen.setdefault(Value(key, content), set())
 
-    def wrote(self, key: Key, before: Content | None, after: Content | None) -> None:
-        """A user put `after` in the place of `before`; None: no row."""
+    def wrote(self, key: Key, before: Content | None, after: Content | None, remembered: Content | None = None) -> None:
+        """A user put `after` in the place of `before`; None: no row.
+
+        `remembered`: what stood there until a filter took it away: his node has seen it.
+        """
         known: set[Value] = set()
+        before = remembered if before is None else before
         if before is not None:
             old = Value(key, before)
             known = {old} | self.seen.setdefault(old, set())

@@ -162,7 +162,7 @@ class World:
                     if old != new:
                         tables.update(site.connection, key, name, new)
             tables.stamp_journal(site.connection, end, self.now + site.offset)
-        self.oracle.wrote(key, before, after)
+        self.oracle.wrote(key, before, after, self.judge.left_view(site.index, key))
 
     def _change(self, node: str, key: Key, **values: Any) -> None:
         site = self.site(node)
