@@ -70,8 +70,10 @@ def busy(model: SyncModel, key: Key) -> Row:
 class Collector:
     """Rows of one model for one peer: contents, states, journal, and the filter's memory, each read once for all."""
 
-    def __init__(self, node: NodeRow, view: View, caller: Caller, model: SyncModel) -> None:
+    def __init__(self, node: NodeRow, view: View, caller: Caller, model: SyncModel, *, asked: bool = False) -> None:
         self.node, self.view, self.caller, self.model = node, view, caller, model
+        self.asked = asked
+        """Answers by key are given to whoever asks, from whom the row came or not."""
 
     def collect(
         self, found: Mapping[str, State], pks: Iterable[str], stored: dict[str, Stored] | None = None
@@ -110,7 +112,8 @@ class Collector:
         places: dict[str, int | None] = {}
         for pk in pks:
             state, place = found.get(pk), memory.get(pk)
-            echo = state is not None and bool(state.sender) and state.sender == self.caller.node
+            sender = state.sender if state is not None else ""
+            echo = bool(sender) and sender == self.caller.node and not self.asked
             if pk in visible:
                 shown[pk] = None if echo and place == IN_VIEW else "row"
                 places[pk] = IN_VIEW
@@ -256,7 +259,7 @@ def by_key(view: View, caller: Caller, label: str, keys: Sequence[Key], points: 
         graves = states.load_tombstones(node.connection, label, [key_json(key) for key in keys if key not in pks])
         by_pk = {pk: key for key, pk in pks.items()} | {s.pk: key_from_json(k) for k, s in graves.items()}
         found = states.load(node.connection, label, by_pk)
-        rows = Collector(node, view, caller, model).collect(found, by_pk)
+        rows = Collector(node, view, caller, model, asked=True).collect(found, by_pk)
         held = _waiting_here(node, label, keys)
         answers = []
         answered = {by_pk[pk]: row for pk, row in rows.items() if pk in by_pk}
@@ -272,7 +275,8 @@ def _waiting_here(node: NodeRow, label: str, keys: Sequence[Key]) -> set[Key]:
     """Keys that wait here themselves: they have neither row nor state, but are not gone."""
     with node.connection.cursor() as cursor:
         cursor.execute(
-            "SELECT key FROM peersync_quarantine WHERE model = %s AND " + text_list(node.connection, "key"),
+            "SELECT key FROM peersync_quarantine WHERE reason <> 'not_open' AND model = %s AND "
+            + text_list(node.connection, "key"),
             [label, list_parameter(node.connection, [key_json(key) for key in keys])],
         )
         return {key_from_json(text) for (text,) in cursor.fetchall()}

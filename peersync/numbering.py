@@ -141,6 +141,9 @@ def fold(
         state = found.get(pk)
         if state is None:
             state = State(model.label, pk, pre=not note.born)
+            if note.born and node.pruned_seq:
+                # it may be born again after its tombstone was pruned: it has seen all that stood here untracked
+                state.others = dict.fromkeys([node.install, *node.baseline(model.label)], 0)
         state.touch(node.node, note.stamp)
         state.deleted = pk not in standing
         changed[pk] = state

@@ -94,11 +94,13 @@ class Transfer(Mover):
             due = [label for label in self.labels if compare or self._due(places.get(label))]
             due += [label for label in self.labels if label not in due and self._outdated(label, places[label])]
             self._allow(due, places)
+            owed: dict[str, Any] = {}
             for label in [one for one in self.labels if one in due]:
-                yield from self._snapshot(label, places.get(label, Progress()))
-            for label in self.labels:
-                if label not in due and places[label].owed is not None:
-                    yield from self._owed(label)
+                owed[label] = yield from self._snapshot(label, places.get(label, Progress()))
+            for label in reversed(self.labels):  # children first: they would hold their parents' deletion up
+                left = label not in due and places[label].owed is not None
+                if left or owed.get(label) is not None:
+                    yield from self._owed(label, owed.get(label))
             if due:
                 places = self.target.checkpoint(self.sender)
                 yield
@@ -137,8 +139,11 @@ class Transfer(Mover):
 
     # ------------------------------------------------------------------ snapshots
 
-    def _snapshot(self, label: str, place: Progress) -> Iterator[None]:
-        """One model: all rows and tombstones, page by page, from where an unfinished first contact stopped."""
+    def _snapshot(self, label: str, place: Progress) -> Any:
+        """One model: all rows and tombstones, page by page, from where an unfinished first contact stopped.
+
+        Returns the options of the certain deletions that are owed now; None where there are none.
+        """
         options = yield from self._contact_options(label)
         asked = replace(self.asked, bulk=self._agreed.bulk[label])
         head, after = place.head, place.after
@@ -160,8 +165,7 @@ class Transfer(Mover):
             start = {"head": head, "after": after, "cursor": None}
             if batch.done:
                 break
-        if options["proof"] or options["mirror"]:
-            yield from self._owed(label, options)
+        return options if options["proof"] or options["mirror"] else None
 
     def _contact_options(self, label: str) -> Any:
         """What the target must know: how the contact is made, and what the source had taken from it."""

@@ -149,6 +149,7 @@ def _apply(session: Session) -> Outcome:
     else:
         if waiting.some(session, UNASKED):
             finish(session, ())
+        finish(session, ())
         waiting.list_all(session)
         prune.prune(session.node)
         prune.forget_records(session.node)

@@ -48,11 +48,11 @@ def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place]
     taken = [p for p in active if p.place not in blocked]
     for pending in active:
         block = blocked.get(pending.place)
-        if block is not None and pending.row.kind == "exit":
-            session.count(pending.row.model).kept_at_target += 1
-        elif block is not None:
-            waits[pending.place] = (pending, block)
-    waiting.leave(session, [p for p in taken if p.row.kind == "row"])
+        if block is not None:
+            leaves = pending.row.kind == "exit"
+            waits[pending.place] = (pending, replace(block, reason=waiting.EXIT) if leaves else block)
+    stays = [p for p in pendings if p.row.kind == "exit" and p.decision is None]
+    waiting.leave(session, [*(p for p in taken if p.row.kind in ("row", "exit")), *stays])
     waiting.keep(session, waits)
     _unclaim(session, [p for p, _ in waits.values()])
     return [p for p, _ in waits.values()]

@@ -15,7 +15,9 @@ from peersync.states import list_parameter, text_list
 from peersync.versions import covers, join
 
 ASKED_AT_MOST = 2000
-QUIET = ("not_open", "protected", "constraint", "invalid")
+EXIT = "leaves the view"
+"""The reason of a row that left the source's view while rows that hang on it are still here."""
+QUIET = (EXIT, "not_open", "protected", "constraint", "invalid")
 """Reasons that no answer of the source would mend."""
 
 
@@ -24,6 +26,7 @@ def pack(pending: Pending) -> str:
     row = pending.row
     return json.dumps(
         {
+            "kind": row.kind,
             "names": pending.names,
             "install": pending.source_install,
             "key": row.key,
@@ -51,7 +54,7 @@ def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
         found["author"],
         found["base"],
         found["seq"],
-        "row",
+        found.get("kind", "row"),
         tuple(as_key(key) for key in found["earlier"]),
     )
     return Pending(row, source, found["install"], tuple(found["names"]), waiting)
@@ -200,8 +203,19 @@ def some(session: Session, reasons: Sequence[str]) -> int:
 
 
 def list_all(session: Session) -> None:
-    """The transfer ended: what still waits is quarantine."""
+    """The transfer ended: what still waits is quarantine. A row that left the view, but is held up, stays and is counted."""
     with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, model FROM peersync_quarantine WHERE checkpoint_id = %s AND reason = %s",
+            [session.checkpoint.id, EXIT],
+        )
+        stays = cursor.fetchall()
+        for _, label in stays:
+            session.count(label).kept_at_target += 1
+        cursor.execute(
+            "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
+            [list_parameter(session.connection, [number for number, _ in stays])],
+        )
         cursor.execute(
             "UPDATE peersync_quarantine SET listed = %s WHERE checkpoint_id = %s", [True, session.checkpoint.id]
         )

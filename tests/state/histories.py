@@ -29,7 +29,6 @@ class History:
     filtered: tuple[Link, ...] = ()
     rounds: int | None = 1
     """After how many rounds two nodes are equal; None: not said."""
-    """Why the history still breaks a promise: its test is expected to fail until that is mended."""
 
     @property
     def lines(self) -> list[str]:
