@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -143,6 +143,10 @@ def canonical_json(text: Any) -> Any:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False) if exact else text
 
 
+_EXACT = Context(prec=2000)
+"""Python's own context rounds at 28 digits, and refuses to name the digits of more."""
+
+
 def _decimal_out(places: int) -> Convert:
     quantum = Decimal(1).scaleb(-places)
 
@@ -151,7 +155,7 @@ def _decimal_out(places: int) -> Convert:
             return value
         try:
             number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-            return format(number.quantize(quantum), "f")
+            return format(number.quantize(quantum, context=_EXACT), "f")
         except (InvalidOperation, ValueError):
             return str(value)
 

@@ -78,10 +78,10 @@ class Reader:
     def _node(self, field: SyncField, alias: str) -> Node:
         if field.target is None:
             return self._leaf(alias, field.raw)
+        if plain_reference(field):
+            return self._leaf(alias, field.raw)
         target = apps.get_model(field.target)
         parts = key_fields(target)
-        if len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column:
-            return self._leaf(alias, field.raw)
         joined = f"j{len(self.joins)}"
         self.joins.append(
             f"LEFT JOIN {self.quote(target._meta.db_table)} {joined}"
@@ -124,6 +124,12 @@ class Reader:
             row = self.row(values)
             found[row.pk] = row
         return found
+
+
+def plain_reference(field: SyncField) -> bool:
+    """Whether what a foreign key's column holds is the wire key of its target: no row has to be looked up."""
+    parts = key_fields(apps.get_model(str(field.target)))
+    return len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column
 
 
 def _built(node: Node, values: Sequence[Any]) -> Any:

@@ -17,8 +17,8 @@ from peersync.errors import CursorUnknown, WireError
 from peersync.feed import Collector, header, opened
 from peersync.histories import check_points, known, point_at
 from peersync.records import Batch, Bulk, Caller, Point, Row
-from peersync.registry import SyncModel
-from peersync.rows import Reader, Stored, local_value
+from peersync.registry import SyncField, SyncModel
+from peersync.rows import Reader, Stored, local_value, plain_reference
 from peersync.transactions import NodeRow, writing
 from peersync.views import View
 
@@ -42,15 +42,8 @@ def bulk_allowed(view: View, model: SyncModel) -> bool:
     return not any(view.filtered(label) for label in (model.label, *(str(f.target) for f in model.foreign_keys)))
 
 
-def _plain(field: Any) -> bool:
-    from django.apps import apps
-
-    from peersync.registry import key_fields
-
-    if field.target is None:
-        return True
-    parts = key_fields(apps.get_model(field.target))
-    return len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column
+def _plain(field: SyncField) -> bool:
+    return field.target is None or plain_reference(field)
 
 
 def note_reader(alias: str, reader: str) -> None:

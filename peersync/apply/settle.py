@@ -17,7 +17,7 @@ from peersync.apply.session import Pending, Session, decide_all, load
 from peersync.apply.write import Writer, forward_sequence
 from peersync.conflicts import Decision, to_cover, unclaimed
 from peersync.registry import SyncModel
-from peersync.rows import NO_ROW, key_json
+from peersync.rows import NO_ROW, as_key, key_json, plain_reference
 from peersync.transactions import bound_wait
 from peersync.versions import State, covers
 
@@ -167,11 +167,17 @@ def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> Non
         for pending in pendings:
             pending.local.pk = got.get(pending.row.key, pending.local.pk)
 
+    def insert_circles(pendings: Sequence[Pending]) -> None:
+        insert([_unbound(model, pending) for pending in pendings])
+        writer.update(pendings)
+
     with capture.off(session.connection, [model.table]):
         born = [p for p in rows if p.inserts]
         for group in _by_fields(born):
-            for level in _levels(model, group):
+            levels, circles = _levels(model, group)
+            for level in levels:
                 _guarded(session, level, insert)
+            _guarded(session, circles, insert_circles)
         changed = [p for p in rows if p.writes and not p.row.deleted and not p.inserts]
         for group in _by_fields(changed):
             _guarded(session, group, writer.update)
@@ -188,25 +194,35 @@ def _by_fields(rows: Sequence[Pending]) -> list[list[Pending]]:
     return list(groups.values())
 
 
-def _levels(model: SyncModel, rows: list[Pending]) -> list[list[Pending]]:
-    """Rows that point to others of the same set stand behind those, where their local key is not known beforehand."""
-    own = [f.name for f in model.foreign_keys if f.target == model.label]
-    if model.plain_key or not own or not rows:
-        return [rows] if rows else []
-    levels, left = [], {p.row.key: p for p in rows}
-    while left:
-        ready = [p for p in left.values() if not any(key in left for key in _own_keys(p, own))] or list(left.values())
+def _levels(model: SyncModel, rows: list[Pending]) -> tuple[list[list[Pending]], list[Pending]]:
+    """Rows that point to others of the same set stand behind those, where their local key is not known beforehand.
+
+    Second: those that point at each other in a circle, or at themselves, and what hangs on them.
+    """
+    own = [f.name for f in model.foreign_keys if f.target == model.label and not plain_reference(f)]
+    if not own or not rows:
+        return [rows] if rows else [], []
+    levels: list[list[Pending]] = []
+    left = {p.row.key: p for p in rows}
+    while ready := [p for p in left.values() if not any(key in left for key in _own_keys(p, own))]:
         levels.append(ready)
         for pending in ready:
             del left[pending.row.key]
-    return levels
+    return levels, list(left.values())
 
 
 def _own_keys(pending: Pending, names: Sequence[str]) -> list[tuple[object, ...]]:
-    from peersync.rows import as_key
-
     values = [(pending.row.content or ())[pending.names.index(n)] for n in names if n in pending.names]
-    return [as_key(value) for value in values if value is not None and as_key(value) != pending.row.key]
+    return [as_key(value) for value in values if value is not None]
+
+
+def _unbound(model: SyncModel, pending: Pending) -> Pending:
+    """The row without what it says of others of its own model: those have no local key yet."""
+    own = {f.name for f in model.foreign_keys if f.target == model.label}
+    content = tuple(
+        None if name in own else value for name, value in zip(pending.names, pending.row.content or (), strict=True)
+    )
+    return replace(pending, row=replace(pending.row, content=content))
 
 
 def _delete(session: Session, model: SyncModel, rows: list[Pending], plan: Plan) -> None:

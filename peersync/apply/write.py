@@ -13,9 +13,10 @@ from django.db.models import Field, ForeignKey
 from django.utils import timezone
 
 from peersync.apply.session import Pending, Session
+from peersync.codec import key_text
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel
-from peersync.rows import as_key, find, find_model, local_value, pk_list, pk_parameter
+from peersync.rows import as_key, find, find_model, local_value, pk_list, pk_parameter, plain_reference
 from peersync.states import chunks
 
 WRITE_CHUNK = 2000
@@ -49,6 +50,9 @@ class Writer:
 
     def _local(self, field: SyncField, wires: list[Any]) -> list[Any]:
         """Foreign keys: the local value of the row that each key names."""
+        if plain_reference(field):
+            # the key is the value itself, perhaps of a row that comes with this very statement
+            return [None if wire is None else self._parameter(field.raw, key_text(as_key(wire)[0])) for wire in wires]
         keys = {as_key(wire) for wire in wires if wire is not None}
         found = find(self.connection, str(field.target), keys, field.target_column)
         local = {key: self._parameter(field.raw, text) for key, text in found.items()}
