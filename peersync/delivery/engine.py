@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from django.db import DatabaseError, connections
+from django.db import Error
 
 from peersync.delivery import leases
 from peersync.delivery.polls import Poller
 from peersync.delivery.rounds import LONGEST_PAUSE, Job, Result, backoff, behind, deliver
 from peersync.delivery.targets import local_alias
+from peersync.delivery.work import working
 from peersync.errors import PeersyncError
 from peersync.models import Journal
 from peersync.numbering import number
@@ -55,10 +56,17 @@ class Line:
 
 
 class Engine:
-    """``jobs``: what is to be done, asked when the thread starts. ``allowed``: whether it may be done now."""
+    """``jobs``: what is to be done, asked when the thread starts. ``allowed``: whether it may be done now.
 
-    def __init__(self, jobs: Callable[[], Sequence[Job]], allowed: Callable[[], bool]) -> None:
+    ``period``: seconds between two looks for what nobody woke us for.
+    """
+
+    def __init__(
+        self, jobs: Callable[[], Sequence[Job]], allowed: Callable[[], bool], period: float | None = None
+    ) -> None:
         self.pid = os.getpid()
+        self.period = PERIOD if period is None else period
+        self.look = min(LOOK, self.period)
         self._jobs, self._allowed = jobs, allowed
         self._event = threading.Event()
         self._stop = threading.Event()
@@ -124,14 +132,13 @@ class Engine:
 
     def _turn_safely(self) -> None:
         try:
-            self._turn()
-        except (DatabaseError, PeersyncError) as error:
+            with working():
+                self._turn()
+        except (Error, PeersyncError) as error:
             # The database is away, or not migrated yet: look again later.
             logger.debug("Automatic sync looks again later: %s", error)
         except Exception:
             logger.exception("Automatic sync looks again later")
-        finally:
-            connections.close_all()
 
     def _turn(self) -> None:
         if not self._allowed():
@@ -145,7 +152,7 @@ class Engine:
                     line.dirty = True
                     self._ask(line, now + GATHER)
         if now >= self._look_at and not self._flushing:
-            self._look_at = now + LOOK
+            self._look_at = now + self.look
             self._look(now)
         self._begin()
 
@@ -162,7 +169,7 @@ class Engine:
                 continue
             if line.job.name in orphans:
                 self._ask(line, now)
-            elif now - line.looked >= PERIOD:
+            elif now - line.looked >= self.period:
                 line.looked = now
                 if behind(line.job.name):
                     self._ask(line, now)
@@ -186,7 +193,11 @@ class Engine:
                     self._round(line)
             elif sum(one.running for one in self._lines) < ROUNDS:
                 line.running = True
-                self._spawn(f"peersync-delivery:{line.job.name}", partial(self._round, line))
+                try:
+                    self._spawn(f"peersync-delivery:{line.job.name}", partial(self._round, line))
+                except RuntimeError:  # no thread is to be had: the process ends, or has too many
+                    line.running = False
+                    raise
         if self._flushing and not any(line.running for line in self._lines):
             self._quiet.set()
 
@@ -194,11 +205,10 @@ class Engine:
     def _spawn(name: str, work: Callable[[], object]) -> None:
         def run() -> None:
             try:
-                work()
-            except (DatabaseError, PeersyncError) as error:
+                with working():
+                    work()
+            except (Error, PeersyncError) as error:
                 logger.debug("%s: %s", name, error)
-            finally:
-                connections.close_all()
 
         threading.Thread(target=run, name=name, daemon=True).start()
 
@@ -209,7 +219,6 @@ class Engine:
             result = deliver(line.job, push=True, pull=False, renew=not self._flushing)
         finally:
             self._after(line, result)
-            connections.close_all()
             line.running = False
             self._event.set()
 

@@ -25,14 +25,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
 
-from django.db import DatabaseError, connections
+from django.db import Error
 from django.db.models import DateTimeField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
+from peersync.delivery.work import working
 from peersync.models import Peer
 from peersync.transactions import translated
 
-__all__ = ["LEASE", "cool_down", "held", "holder_name", "orphaned"]
+__all__ = ["LEASE", "Lease", "cool_down", "held", "holder_name", "orphaned", "take"]
 
 LEASE = 8.0
 """Seconds: with the look that each process takes every five, a dead holder is replaced within 15."""
@@ -105,13 +106,14 @@ class Lease:
     def _keep(self) -> None:
         while not self._over.wait(RENEWAL):
             try:
-                if not _renew(self.alias, self.peer, self.kind, self.holder):
-                    self.lost.set()
-                    return
-            except DatabaseError as error:  # busy: the next renewal is soon
+                with working():
+                    renewed = _renew(self.alias, self.peer, self.kind, self.holder)
+            except Error as error:  # busy: the next renewal is soon
                 logger.debug("The lease of %s was not renewed: %s", self.peer, error)
-            finally:
-                connections.close_all()
+                continue
+            if not renewed:
+                self.lost.set()
+                return
 
     def end(self) -> None:
         self._over.set()
@@ -119,7 +121,7 @@ class Lease:
             self._thread.join(1)
         try:
             _release(self.alias, self.peer, self.kind, self.holder)
-        except DatabaseError as error:  # it runs out by itself
+        except Error as error:  # it runs out by itself
             logger.debug("The lease of %s was not given back: %s", self.peer, error)
 
 
@@ -132,14 +134,20 @@ def held(
     ``renew``: kept for as long as the block lasts (by a thread), not for LEASE seconds only. ``cooling``: a
     peer that failed a moment ago is tried all the same.
     """
-    holder = holder_name()
-    if not _take(alias, peer, kind, holder, cooling=cooling):
-        yield None
-        return
-    lease = Lease(alias, peer, kind, holder)
-    if renew:
-        lease.start()
+    lease = take(alias, peer, kind, renew=renew, cooling=cooling)
     try:
         yield lease
     finally:
-        lease.end()
+        if lease is not None:
+            lease.end()
+
+
+def take(alias: str, peer: str, kind: Kind = "lease", *, renew: bool = True, cooling: bool = False) -> Lease | None:
+    """As :func:`held`; whoever gets it ends it."""
+    holder = holder_name()
+    if not _take(alias, peer, kind, holder, cooling=cooling):
+        return None
+    lease = Lease(alias, peer, kind, holder)
+    if renew:
+        lease.start()
+    return lease

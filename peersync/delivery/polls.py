@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db import DatabaseError, connections
+from django.db import Error
 
 from peersync.conf import settings
 from peersync.delivery import leases
 from peersync.delivery.rounds import LONGEST_PAUSE, Job, Result, backoff, deliver
 from peersync.delivery.targets import local_alias
+from peersync.delivery.work import working
 from peersync.errors import PeersyncError
 from peersync.handshake import Agreement, shake_hands
-from peersync.records import Point, Progress
+from peersync.records import Caller, Point, Progress
+from peersync.replicas.base import Replica
 from peersync.syncing import own_replica, replica_for
 
 __all__ = ["Poller", "news"]
 
 TRY_AGAIN = 4.0
 """Seconds between two looks whether the poll of a peer is free."""
+
+GLANCE = 1.0
+"""Seconds between two looks at a database that is polled."""
 
 logger = logging.getLogger("peersync.delivery")
 
@@ -32,30 +39,57 @@ class News(NamedTuple):
     """How far we had read when we asked: one place twice, and the round in between moved nothing."""
 
 
-def news(job: Job, wait: float) -> News:
-    """Whether the peer has something for us; waits for it at the peer, up to ``wait`` seconds.
+@dataclass(frozen=True)
+class _Question:
+    """What is asked at the source: whether its feed goes on behind ``cursor``."""
 
-    No transaction is open here meanwhile, nor there. What is still owed (a first contact, a comparison) is
-    news too.
-    """
+    remote: Replica
+    caller: Caller
+    labels: list[str]
+    cursor: Point
+
+    def ask(self, wait: float) -> bool:
+        batch = self.remote.changes(self.caller, self.labels, self.cursor, None, 1, wait=wait)
+        return bool(batch.rows) or list(batch.end.get("cursor") or self.cursor) != list(self.cursor)
+
+
+def _prepare(job: Job) -> tuple[News, _Question | None]:
+    """What is new already, or what there is to ask."""
     peer = job.peer()
     local, remote = own_replica(peer), replica_for(peer)
     agreement: Agreement | None = None
     for found in shake_hands(remote, local, local="target", models=job.options.models):
         agreement = found
     if agreement is None or not agreement.names:
-        return News(False, ())
+        return News(False, ()), None
     known = local.checkpoint(agreement.as_source())
     progress = [known.get(label, Progress()) for label in agreement.names]
     place = tuple(one.cursor for one in progress)
     cursors = [one.cursor for one in progress if one.cursor is not None]
     if len(cursors) < len(progress) or any(one.owed is not None for one in progress):
-        return News(True, place)
-    cursor = min(cursors)
-    connections.close_all()
-    batch = remote.changes(agreement.as_target(), list(agreement.names), cursor, None, 1, wait=wait)
-    moved = list(batch.end.get("cursor") or cursor) != list(cursor)
-    return News(bool(batch.rows) or moved, place)
+        return News(True, place), None
+    return News(False, place), _Question(remote, agreement.as_target(), list(agreement.names), min(cursors))
+
+
+def news(job: Job, wait: float, stop: threading.Event) -> News:
+    """Whether the peer has something for us; waits for it at the peer, up to ``wait`` seconds.
+
+    No transaction is open here meanwhile, nor there. What is still owed (a first contact, a comparison) is news too.
+    """
+    with working():
+        found, question = _prepare(job)
+    if question is None:
+        if not found.new:
+            stop.wait(wait)  # nothing travels
+        return found
+    if not job.target.alias:
+        return found._replace(new=question.ask(wait))
+    # A database cannot be asked to wait without a connection: it is looked at now and then.
+    until = time.monotonic() + wait
+    while not found.new and time.monotonic() < until and not stop.wait(GLANCE):
+        with working():
+            found = found._replace(new=question.ask(0))
+    return found
 
 
 class Poller(threading.Thread):
@@ -71,27 +105,30 @@ class Poller(threading.Thread):
     def run(self) -> None:
         while not self.stop.is_set():
             try:
-                with leases.held(local_alias(), self.job.name, "poll") as lease:
-                    if lease is not None:
+                with working():
+                    lease = leases.take(local_alias(), self.job.name, "poll") if self.allowed() else None
+                if lease is not None:
+                    try:
                         self._poll(lease)
-            except (DatabaseError, PeersyncError) as error:
+                    finally:
+                        with working():
+                            lease.end()
+            except (Error, PeersyncError) as error:
                 logger.debug("No poll of %s: %s", self.job.name, error)
-            finally:
-                connections.close_all()
+            except Exception:  # a bug of ours must not end it for ever
+                logger.exception("The poll of %s failed", self.job.name)
             self.stop.wait(TRY_AGAIN)
 
     def _poll(self, lease: leases.Lease) -> None:
         self._round()  # whatever was owed when this process took over
         while not self.stop.is_set() and not lease.lost.is_set() and self.allowed():
             try:
-                found = news(self.job, settings().limits.wait)
-            except (DatabaseError, PeersyncError) as error:
+                found = news(self.job, settings().limits.wait, self.stop)
+            except (Error, PeersyncError) as error:
                 # The round that follows meets the same, and writes it down where the status finds it.
                 logger.debug("The poll of %s failed: %s", self.job.name, error)
                 self._round(failed=True)
                 continue
-            finally:
-                connections.close_all()
             self._idle = self._idle + 1 if found.place == self._place else 0
             self._place = found.place
             if found.new:
@@ -100,10 +137,8 @@ class Poller(threading.Thread):
                 self._round()
 
     def _round(self, failed: bool = False) -> None:
-        try:
+        with working():
             result = deliver(self.job, push=False, pull=True)
-        finally:
-            connections.close_all()
         if result is Result.FAILED or (failed and result is Result.HELD):
             self._failures += 1
             self.stop.wait(backoff(self._failures))

@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from peersync.delivery import gate
+from peersync.delivery import gate, work
 from peersync.delivery.targets import automatic
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def prepare() -> None:
     _prepared = True
     atexit.register(flush)
     gate.on_resume(_resumed)
+    work.prepare()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_forked)
 

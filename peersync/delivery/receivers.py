@@ -131,7 +131,7 @@ def _start(delay: float) -> None:
     if process.running():
         return
     try:
-        if gate.mode() == "background":
+        if gate.mode() == "background" and registry().models:
             process.start(delay)
     except PeersyncError:
         return

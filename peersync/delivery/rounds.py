@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import F
 
 from peersync import syncing as sync
@@ -102,7 +102,7 @@ def deliver(job: Job, *, push: bool | None = None, pull: bool | None = None, ren
                 if error is not None:
                     return _put_off(alias, job.target, step, error)
             return Result.DONE
-    except (DatabaseError, PeersyncError) as error:
+    except (Error, PeersyncError) as error:
         # Our own database is away, busy, or not migrated yet: nothing can be written down there.
         logger.debug("No round with %s: %s", job.name, error)
         return Result.FAILED

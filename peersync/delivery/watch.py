@@ -13,6 +13,8 @@ from peersync.delivery.rounds import Job
 
 __all__ = ["watch"]
 
+PERIOD = 1.0
+"""Seconds between two looks: no signal of another process reaches this one."""
 ENDING = 10.0
 """Seconds that a round which is running gets to end."""
 
@@ -21,7 +23,7 @@ def watch(jobs: Sequence[Job], stop: threading.Event | None = None) -> None:
     """Do these jobs until SIGINT or SIGTERM comes, or ``stop`` is set."""
     over = stop or threading.Event()
     with _signals(over):
-        engine = Engine(lambda: jobs, lambda: not over.is_set())
+        engine = Engine(lambda: jobs, lambda: not over.is_set(), PERIOD)
         engine.start()
         engine.wake()
         while not over.wait(0.5):

@@ -69,7 +69,7 @@ class Work:
 
 
 class Session:
-    """One run of the command. ``shown`` is told of each transfer, ``failed`` of each error, as they come."""
+    """One run of the command. ``shown`` is told of each transfer, ``warn`` of what is odd, as they come."""
 
     def __init__(
         self,
@@ -78,9 +78,10 @@ class Session:
         *,
         verify: bool,
         shown: Callable[[TransferReport], None],
+        warn: Callable[[str], None],
     ) -> None:
         self.steps = DIRECTIONS[direction]
-        self.options, self.verify, self._shown = options, verify, shown
+        self.options, self.verify, self._shown, self._warn = options, verify, shown, warn
         self.work = Work()
 
     @property
@@ -92,7 +93,9 @@ class Session:
         """All peers, one after the other; one that fails does not keep the next from its turn."""
         for one in chosen:
             try:
-                with exclusive(one.name) if self.writes else nullcontext():
+                with exclusive(one.name) if self.writes else nullcontext(True) as alone:
+                    if not alone:
+                        self._warn(f"Another process synchronises with {one.name} at the moment.")
                     self._peer(one)
             except PeersyncError as error:
                 self.work.error = self.work.error or error

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from peersync import tokens
-from peersync.models import Conflict, Peer, Quarantine, Run
+from peersync.models import Conflict, Journal, Peer, Quarantine, Run
 from tests.support.sites import BadServer, Site, eventually, free_port
 from tests.zoo.models import Parent, Tag, Tagged
 
@@ -335,3 +336,98 @@ class TestInline:
         a.do("Parent.objects.create(id=2, x='two')")
         assert time.monotonic() - start < 1, "the peer failed a moment ago: it is not asked again at once"
         assert parents("a") == {1: "one", 2: "two"}
+
+
+class TestProcess:
+    """What runs in a process, and what does not."""
+
+    def test_one_thread_stays_and_no_connection(self, make_nodes: Any, net: Network) -> None:
+        make_nodes("pg_a", "pg_b", "pg_c")
+        net.serve("pg_b", AUTO_SYNC="off")
+        a = net.site("pg_a", PEERS={"b": net.peer("pg_b", "a")})
+        a.do("Parent.objects.create(id=1, x='one')")
+        eventually(has("pg_b", {1: "one"}))
+        a.do("import threading")
+        names = "[t.name for t in threading.enumerate() if t is not threading.main_thread()]"
+        eventually(lambda: a.do(names) == ["peersync-delivery"], 5)
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        a.do("from django.db import connection")
+        a.do("cursor = connection.cursor()")
+        Parent.objects.using("pg_a").count()
+        # this test's own connection, and that of the main thread there, which asks
+        eventually(lambda: a.do(f"(cursor.execute({count!r}), cursor.fetchone()[0])[1]") == 1, 5)
+
+    def test_a_forked_process_has_a_thread_of_its_own(self, net: Network) -> None:
+        net.serve("b", AUTO_SYNC="off")
+        a = net.site("a", PEERS={"b": net.peer("b", "a")})
+        a.do("Parent.objects.create(id=1, x='parent')")
+        eventually(has("b", {1: "parent"}))
+        a.do(
+            "import os, time\n"
+            "from django.db import connections\n"
+            "connections.close_all()\n"
+            "child = os.fork()\n"
+            "if not child:\n"
+            "    Parent.objects.create(id=2, x='child')\n"
+            "    time.sleep(4)\n"
+            "    os._exit(0)\n"
+        )
+        eventually(has("b", {1: "parent", 2: "child"}), 4)
+        a.do("os.waitpid(child, 0)")
+
+    def test_a_fork_never_falls_into_our_own_work(self, net: Network) -> None:
+        """A child that inherits an open SQLite file would believe in locks that it does not hold."""
+        a = net.site("a", MASTER="default", SLAVE="b")
+        a.do(
+            "import os, time\n"
+            "from django.db import connections\n"
+            "def inherited():\n"
+            "    found = [os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')\n"
+            "             if os.path.exists(f'/proc/self/fd/{fd}')]\n"
+            "    return sum('.sqlite3' in name for name in found)\n"
+        )
+        if not Path("/proc/self/fd").is_dir():
+            pytest.skip("this system does not show what a process has open")
+        for n in range(20):
+            a.do(
+                f"Parent.objects.create(id={n})\n"
+                "connections.close_all()\n"
+                f"time.sleep({n} * 0.01)\n"
+                "child = os.fork()\n"
+                "if not child:\n"
+                "    os._exit(inherited())\n"
+                "status = os.waitpid(child, 0)[1]\n"
+            )
+            assert a.do("status") == 0
+        eventually(lambda: len(parents("b")) == 20)
+
+    def test_where_nobody_reads_the_journal_stays_short(self, net: Network) -> None:
+        a = net.site("a")
+        a.do("from peersync.delivery import engine")
+        a.do("engine.PERIOD = engine.LOOK = 1")
+        a.do("Parent.objects.create(id=1, x='one')")
+        eventually(lambda: a.do("Parent.objects.count()") and not Journal.objects.using("a").exists())
+
+    def test_migrating_sends_nothing(self, net: Network) -> None:
+        bad = net.bad("b")
+        a = net.site("a", PEERS={"b": net.peer("b", "a")})
+        a.do("from django.core.management import call_command")
+        a.do("call_command('migrate', verbosity=0)")
+        a.end()
+        assert bad.calls == 0
+
+
+def test_between_postgresql_nodes(make_nodes: Any, net: Network) -> None:
+    make_nodes("pg_a", "pg_b", "pg_c")
+    net.serve("pg_b", AUTO_SYNC="off")
+    entry = net.peer("pg_b", "a", auto="both")
+    sites = [net.site("pg_a", PEERS={"b": entry}) for _ in range(2)]
+    contact(sites[0])
+    for n in range(10):
+        for i, site in enumerate(sites):
+            site.do(f"Parent.objects.create(id={n * 2 + i}, x='{n}')")
+    expected = {n * 2 + i: str(n) for n in range(10) for i in range(2)}
+    eventually(has("pg_b", expected))
+    Parent.objects.using("pg_b").create(id=100, x="there")
+    eventually(has("pg_a", {**expected, 100: "there"}))
+    assert not Run.objects.using("pg_a").exclude(status="ok").exists()

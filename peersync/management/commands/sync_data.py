@@ -53,12 +53,16 @@ class Command(BaseCommand):
             retry=options["retry"],
             progress=self.bar,
         )
-        return Session(options["direction"], wanted, verify=options["verify"], shown=self._show)
+        return Session(options["direction"], wanted, verify=options["verify"], shown=self._show, warn=self._warn)
+
+    def _warn(self, text: str) -> None:
+        self.bar.clear()
+        self.stderr.write(f"Warning: {text}")
 
     def _show(self, report: TransferReport) -> None:
         self.bar.clear()
         for warning in report.warnings:
-            self.stderr.write(f"Warning: {warning}")
+            self._warn(warning)
         if not self.json:
             self.stdout.write("\n".join(output.report_lines(report)))
 
