@@ -153,7 +153,8 @@ class Judge:
         if differing := self.differences():
             raise Failure("P2 diverged", "; ".join(differing))
         self.nothing_lost()
-        if len(world.sites) == 2 and world.policy == "latest" and not (world.rewound or world.pruned):
+        plain = world.policy == "latest" and not (world.rewound or world.pruned or world.filtered)
+        if len(world.sites) == 2 and plain:
             self.learn()
             listed = {key for site in world.sites for key in self.listed(site)}
             calm = [{k: row for k, row in rows.items() if k not in listed} for rows in world.rows()]
