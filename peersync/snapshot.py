@@ -248,10 +248,11 @@ class _Page:
             cursor.execute("SELECT 1 FROM peersync_rowstate WHERE model = %s LIMIT 1", [label])
             if cursor.fetchone() is None:
                 return False
+            # no join: SQLite would begin at the states, and go through the run once for each of them
             cursor.execute(
-                f"SELECT 1 FROM {self.reader.table} t JOIN peersync_rowstate s ON s.model = %s AND s.pk_text ="
-                f" {self.reader.pk_sql} WHERE {where} LIMIT 1",
-                [label, *pair],
+                f"SELECT 1 FROM {self.reader.table} t WHERE {where} AND EXISTS (SELECT 1 FROM peersync_rowstate s"
+                f" WHERE s.model = %s AND s.pk_text = {self.reader.pk_sql}) LIMIT 1",
+                [*pair, label],
             )
             return cursor.fetchone() is not None
 
