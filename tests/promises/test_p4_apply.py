@@ -11,8 +11,8 @@ from django.db import connections, transaction
 
 from peersync.errors import Busy
 from peersync.replicas.database import DatabaseReplica
-from peersync.transactions import writing
 from peersync.reports import Options, TransferReport
+from peersync.transactions import writing
 from peersync.transfer import Transfer
 from tests.support.crowd import Crowd, held, put, session
 from tests.support.databases import contents
