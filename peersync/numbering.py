@@ -202,7 +202,7 @@ def _make_pass(node: NodeRow, waiting: Sequence[State]) -> None:
         state.seq = seq
         if state.changed:
             state.own, state.changed = seq, False
-    states.save(node.connection, waiting)
+    states.place(node.connection, waiting)
     with node.connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO peersync_numberingpass (first, last, nonce, at) VALUES (%s, %s, %s, CURRENT_TIMESTAMP)",

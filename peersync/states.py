@@ -139,13 +139,55 @@ def save(connection: Any, states: Iterable[State]) -> None:
     rows = sorted((_values(state) for state in states), key=lambda values: (values[0], values[1]))
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            arrays = ", ".join(f"%s::{kind}[]" for kind in _TYPES)
             for part in chunks(rows):
-                cursor.execute(
-                    f"{insert}SELECT * FROM unnest({arrays}){tail}", [list(c) for c in zip(*part, strict=True)]
-                )
+                select, parameters = as_rows(list(zip(*part, strict=True)), _TYPES)
+                cursor.execute(f"{insert}{select}{tail}", parameters)
         elif rows:
             cursor.executemany(f"{insert}VALUES ({', '.join(['%s'] * len(COLUMNS))}){tail}", rows)
+
+
+def as_rows(columns: Sequence[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
+    """PostgreSQL: a SELECT that gives these columns as rows. What is the same in all rows is sent once.
+
+    Two thirds of the cost of writing states were the arrays on their way.
+    """
+    values, arrays, single, many = [], [], [], []
+    for place, (column, kind) in enumerate(zip(columns, types, strict=True)):
+        if place and column.count(column[0]) == len(column):
+            values.append(f"%s::{kind}")
+            single.append(column[0])
+        else:
+            values.append(f"u.c{place}")
+            arrays.append((f"c{place}", f"%s::{kind}[]"))
+            many.append(list(column))
+    names, marks = zip(*arrays, strict=True)
+    source = f"unnest({', '.join(marks)}) AS u({', '.join(names)})"
+    return f"SELECT {', '.join(values)} FROM {source}", [*single, *many]
+
+
+def place(connection: Any, states: Iterable[State]) -> None:
+    """Write the places in the feed (``own``, ``changed``, ``seq``) of states that are otherwise as they are stored.
+
+    Those that are not stored yet are written whole.
+    """
+    found = list(states)
+    save(connection, [state for state in found if not state.stored])
+    rows = [(s.own, s.changed, s.seq, s.model, s.pk) for s in found if s.stored]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for part in chunks(rows):
+                select, parameters = as_rows(
+                    list(zip(*part, strict=True)), ["bigint", "bool", "bigint", "text", "text"]
+                )
+                cursor.execute(
+                    "UPDATE peersync_rowstate s SET own = v.own, changed = v.changed, seq = v.seq"
+                    f" FROM ({select}) AS v(own, changed, seq, model, pk) WHERE s.model = v.model AND s.pk_text = v.pk",
+                    parameters,
+                )
+        elif rows:
+            cursor.executemany(
+                "UPDATE peersync_rowstate SET own = %s, changed = %s, seq = %s WHERE model = %s AND pk_text = %s", rows
+            )
 
 
 def delete(connection: Any, model: str, pks: Iterable[str]) -> None:

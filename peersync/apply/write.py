@@ -71,6 +71,8 @@ class Writer:
         values += [self._default_values(field, value, len(pendings)) for field, value in defaults]
         self._insert(raws, values, [True] * len(fields) + [False] * len(defaults))
         keys = [p.row.key for p in pendings]
+        if self.model.plain_key:
+            return {key: key_text(key[0]) for key in keys}
         return find_model(self.connection, self.model, keys)
 
     def _insert(self, raws: Sequence[RawColumn], values: list[list[Any]], wires: list[bool]) -> None:
