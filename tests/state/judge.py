@@ -24,6 +24,8 @@ class Judge:
         self.world = world
         self.had: dict[tuple[int, int], set[Key]] = {}
         """For a filter (source, target): keys that the target was sent, or held."""
+        self.kept: set[tuple[int, Key]] = set()
+        """Target and key: a parent out of view that rows hung on when a transfer ended; it may stay."""
         self._left: dict[tuple[int, Key], Content] = {}
         self.shown: set[tuple[int, Key]] = set()
         """Target and key: a row that the target held as the source has it, while it was in view."""
@@ -107,13 +109,21 @@ class Judge:
             elif row.kind == "row":
                 had.add(key)
 
+    def ended(self, run: "Run", rows: list[Rows]) -> None:
+        """A transfer is over: where rows still hang on a parent that left the view, it stays for good."""
+        if (run.source, run.target) in self.world.filtered:
+            here = rows[run.target]
+            gone = [key for key in here if not self.visible(rows[run.source], key)]
+            self.kept.update((run.target, key) for key in gone if tables.children(here, key))
+
     def _stays(self, source: int, target: int, key: Key, rows: list[Rows]) -> bool:
         """Whether a row out of view may stand at the target: its own, or changed there, or a parent there."""
         here, there = rows[target].get(key), rows[source].get(key)
         if here is None or there is None or self.visible(rows[source], key):
             return here is None
         covered = self.world.oracle.knows(Value(key, there.content), Value(key, here.content))
-        return (target, key) not in self.shown or not covered or bool(tables.children(rows[target], key))
+        place = (target, key)
+        return place not in self.shown or not covered or place in self.kept
 
     # -- in the end
 

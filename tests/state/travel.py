@@ -113,7 +113,10 @@ class Travel:
             caller, batch = now[0]
             self.applied.append((run.source, run.target, caller, batch))
             self.world.judge.saw(run.source, run.target, batch)
-        self.world.judge.step(run, before, self.world.rows())
+        after = self.world.rows()
+        self.world.judge.step(run, before, after)
+        if over:
+            self.world.judge.ended(run, after)
         return over
 
     def again(self, which: int) -> None:
