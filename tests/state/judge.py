@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from peersync.errors import PeersyncError
 from tests.state import tables
 from tests.state.oracle import Failure, Value, differences
 from tests.state.tables import Content, Key, Stored
@@ -146,9 +147,10 @@ class Judge:
     def _out_of_view(self, s: int, t: int, key: Key, rows: list[Rows]) -> bool:
         return key in rows[s] and not self.visible(rows[s], key) and self._stays(s, t, key, rows)
 
-    def round(self) -> tuple[int, list[Exception]]:
+    def round(self) -> tuple[int, list[PeersyncError]]:
         """Over every link there and back; how many rows travelled, and what was refused."""
-        sent, errors = 0, []
+        sent = 0
+        errors: list[PeersyncError] = []
         for s, t in self.world.links:
             for source, target, local in ((t, s, "source"), (s, t, "target")):
                 run = self.world.travel.whole(source, target, 10, local=local)

@@ -109,7 +109,12 @@ class World:
 
         for module in places:
             module.now_ms = now_ms  # type: ignore[attr-defined]
-        return lambda: [setattr(module, "now_ms", real) for module in places] and None
+
+        def undo() -> None:
+            for module in places:
+                module.now_ms = real  # type: ignore[attr-defined]
+
+        return undo
 
     def begin(self, start: Sequence[dict[Key, dict[str, Any]]]) -> None:
         """These rows stood there before peersync came: no journal, no state. One dict for each node."""
