@@ -19,6 +19,7 @@ from peersync.histories import check_points, known, point_at
 from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored, local_value, plain_reference
+from peersync.states import chunks, list_parameter, text_list
 from peersync.transactions import NodeRow, writing
 from peersync.views import View
 
@@ -28,6 +29,9 @@ PAGE_BYTES = 8 * 1024 * 1024
 """A page ends before the contents of its rows are much longer than this: about half of what a body may have."""
 _SHORT = 1000
 """Texts of at most so many characters are not measured: a page of them is short enough."""
+
+_PROBED = 100
+"""Where rows have states, mostly the first ones of a page have."""
 
 
 def bulk_encoding(model: SyncModel, vendor: str, *, filtered: bool) -> tuple[str, ...]:
@@ -239,6 +243,11 @@ class _Page:
         return f"{column} >= {mark} AND {column} <= {mark}", pair
 
     def _touched(self, first: str, last: str) -> bool:
+        """Whether a row of the run has a state, or was written just now.
+
+        The keys are given, and nothing is joined: while states are being written neither database knows how many there
+        are, and goes through all of them for each row of the run.
+        """
         label = self.model.label
         where, pair = self._within(first, last)
         with self.connection.cursor() as cursor:
@@ -248,13 +257,17 @@ class _Page:
             cursor.execute("SELECT 1 FROM peersync_rowstate WHERE model = %s LIMIT 1", [label])
             if cursor.fetchone() is None:
                 return False
-            # no join: SQLite would begin at the states, and go through the run once for each of them
             cursor.execute(
-                f"SELECT 1 FROM {self.reader.table} t WHERE {where} AND EXISTS (SELECT 1 FROM peersync_rowstate s"
-                f" WHERE s.model = %s AND s.pk_text = {self.reader.pk_sql}) LIMIT 1",
-                [*pair, label],
+                f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_column}",
+                pair,
             )
-            return cursor.fetchone() is not None
+            pks = [pk for (pk,) in cursor.fetchall()]
+            find = "SELECT 1 FROM peersync_rowstate WHERE model = %s AND " + text_list(self.connection, "pk_text")
+            for part in (pks[:_PROBED], *chunks(pks[_PROBED:])):
+                cursor.execute(f"{find} LIMIT 1", [label, list_parameter(self.connection, part)])
+                if cursor.fetchone() is not None:
+                    return True
+        return False
 
     def _select(self, first: str, last: str, column: str) -> tuple[str, list[Any]]:
         """The columns of the run as they stand; ``column``: how each is named, ``{}`` for its quoted name."""
