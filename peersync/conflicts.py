@@ -226,10 +226,12 @@ def _new(row: Row, local: Local, facts: Facts) -> Decision:
 def _was_here(row: Row, facts: Facts) -> bool:
     """Neither row nor state, yet its version holds what was consumed here: it was deleted, and the tombstone pruned."""
     version = row.version
-    if facts.node in version or facts.install in version:
+    # whoever was born after a pruning claims all that stood there untracked, and was never deleted here for that
+    untracked = row.base or not any(version.values())
+    if facts.node in version or (untracked and facts.install in version):
         return True
     for node, place in version.items():
-        if not place and node in facts.baselines:
+        if not place and untracked and node in facts.baselines:
             return True
         if place and place <= facts.consumed.get(node, -1):
             return True
