@@ -19,7 +19,7 @@ from peersync.records import Batch, Caller, Key, Point, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, as_key, find_model, key_from_json, key_json
 from peersync.states import list_parameter, text_list
-from peersync.tombstones import read_earlier
+from peersync.tombstones import unread_names
 from peersync.transactions import NodeRow, reading, writing
 from peersync.versions import State, version_of
 from peersync.views import IN_VIEW, ITS_OWN, OUT_OF_VIEW, View
@@ -43,8 +43,18 @@ def opened(view: View, labels: Iterable[str]) -> Iterator[NodeRow]:
             yield node
 
 
-def row_of(node: NodeRow, model: SyncModel, state: State | None, stored: Stored | None) -> Row:
-    """The row as it travels: contents, or a tombstone under the key that it had."""
+def row_of(
+    node: NodeRow,
+    model: SyncModel,
+    state: State | None,
+    stored: Stored | None,
+    reader: str = "",
+    upto: int = -1,
+) -> Row:
+    """The row as it travels: contents, or a tombstone under the key that it had.
+
+    With the names that it had before, but for those whose end the reader told, or has read up to that place.
+    """
     version = version_of(state, node.node, node.install, node.baseline(model.label))
     tombstone = key_from_json(str(state.key)) if stored is None and state is not None else ()
     key = stored.key if stored is not None else tombstone
@@ -59,7 +69,7 @@ def row_of(node: NodeRow, model: SyncModel, state: State | None, stored: Stored 
         state.author or node.install,
         base=state.pre,
         seq=state.seq or 0,
-        earlier=read_earlier(state),
+        earlier=unread_names(state.earlier, reader, upto),
     )
 
 
@@ -70,10 +80,21 @@ def busy(model: SyncModel, key: Key) -> Row:
 class Collector:
     """Rows of one model for one peer: contents, states, journal, and the filter's memory, each read once for all."""
 
-    def __init__(self, node: NodeRow, view: View, caller: Caller, model: SyncModel, *, asked: bool = False) -> None:
+    def __init__(
+        self,
+        node: NodeRow,
+        view: View,
+        caller: Caller,
+        model: SyncModel,
+        *,
+        asked: bool = False,
+        read: int | None = None,
+    ) -> None:
         self.node, self.view, self.caller, self.model = node, view, caller, model
         self.asked = asked
         """Answers by key are given to whoever asks, from whom the row came or not."""
+        self.read = caller.told if read is None else read
+        """How far the caller has read the feed: until there it knows who was renamed."""
 
     def collect(
         self, found: Mapping[str, State], pks: Iterable[str], stored: dict[str, Stored] | None = None
@@ -96,7 +117,7 @@ class Collector:
             elif state is not None and (state.gone or (row is None and state.key is None)):
                 rows[pk] = None
             else:
-                rows[pk] = row_of(self.node, self.model, state, row)
+                rows[pk] = row_of(self.node, self.model, state, row, self.caller.node, self.read)
                 if shown.get(pk) == "exit":
                     rows[pk] = replace(rows[pk], kind="exit", content=None)  # type: ignore[type-var]  # it was just set
         self._hide_targets(rows, stored)
@@ -187,7 +208,7 @@ def changes(
                 views.settle_memory(node, caller.node, label, cursor.seq)
         upto = min(head.seq, node.last_seq) if head else node.last_seq
         found, last = _page(node, labels, cursor.seq, upto, limit)
-        rows, last = _contents(node, view, caller, found, last)
+        rows, last = _contents(node, view, caller, found, last, cursor.seq)
         done = last is None
         with node.connection.cursor() as sql:
             end = point_at(sql, upto if last is None else last)
@@ -219,9 +240,12 @@ def _page(node: NodeRow, labels: Sequence[str], after: int, upto: int, limit: in
 
 
 def _contents(
-    node: NodeRow, view: View, caller: Caller, found: Sequence[State], last: int | None
+    node: NodeRow, view: View, caller: Caller, found: Sequence[State], last: int | None, read: int
 ) -> tuple[list[Row], int | None]:
-    """The rows of these states in order of seq, cut where they grow too long; and where the page ends then."""
+    """The rows of these states in order of seq, cut where they grow too long; and where the page ends then.
+
+    ``read``: the place that the caller has read to.
+    """
     by_model: dict[str, dict[str, State]] = {}
     for state in found:
         echo = bool(caller.node) and state.sender == caller.node
@@ -230,8 +254,8 @@ def _contents(
         by_model.setdefault(state.model, {})[state.pk] = state
     rows: dict[int, Row] = {}
     for label, wanted in by_model.items():
-        model = view.registry.models[label]
-        for pk, row in Collector(node, view, caller, model).collect(wanted, wanted).items():
+        collector = Collector(node, view, caller, view.registry.models[label], read=read)
+        for pk, row in collector.collect(wanted, wanted).items():
             if row is not None and row.kind != "busy":
                 rows[int(wanted[pk].seq or 0)] = row
     length = 0

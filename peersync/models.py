@@ -78,7 +78,7 @@ class RowState(models.Model):
     pre = models.BooleanField(default=False)
     gone = models.BooleanField(default=False)
     key = models.TextField(null=True, help_text="JSON: the wire key that a tombstone had.")
-    earlier = models.TextField(null=True, help_text="JSON: [[key, seq], …] that the row had before.")
+    earlier = models.TextField(null=True, help_text="JSON: [[key, seq, peer that told it], …] that the row had before.")
     fields = models.TextField(null=True, help_text="JSON: for the policy merge.")
 
     class Meta:
@@ -87,6 +87,7 @@ class RowState(models.Model):
             models.Index(fields=["seq"], name="peersync_feed"),
             models.Index(fields=["model"], name="peersync_unnumbered", condition=models.Q(seq__isnull=True)),
             models.Index(fields=["model", "key"], name="peersync_tombstone", condition=models.Q(key__isnull=False)),
+            models.Index(fields=["model"], name="peersync_renamed", condition=models.Q(earlier__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -16,9 +16,9 @@ from django.db import connections
 from peersync import clock, states
 from peersync.histories import mint
 from peersync.registry import SyncModel, registry
-from peersync.rows import Reader, existing, key_json
+from peersync.rows import Reader, existing, key_from_json, key_json
 from peersync.states import list_parameter, text_list
-from peersync.tombstones import earlier_keys, key_before, take_over
+from peersync.tombstones import earlier_keys, key_before, number_names, take_over, unnumbered_names
 from peersync.transactions import NodeRow, translated, writing
 from peersync.versions import State
 from peersync.views import hanging_on
@@ -76,10 +76,10 @@ def take_journal(node: NodeRow) -> int:
             [list_parameter(node.connection, [entry[0] for entry in entries])],
         )
     known = registry()
-    for label, noted in _by_model(entries).items():
-        model = known.models.get(label)
-        if model is not None:
-            _fold(node, model, noted)
+    by_model = _by_model(entries)
+    # parents first: what names their children by them finds the tombstones of those that went together
+    for model in [known.models[label] for label in known.models if label in by_model]:
+        _fold(node, model, by_model[model.label])
     return len(entries)
 
 
@@ -171,7 +171,10 @@ def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: 
         if state.deleted:
             if earlier:
                 state.key = key_json(earlier[-1])
+                state.earlier = earlier_keys(state.earlier, [key for key in earlier if key != earlier[-1]])
         else:
+            # a local key that a deleted row had is used again: for others, that row was renamed
+            earlier = [key_from_json(state.key), *earlier] if state.key else earlier
             state.key = None
             now = standing[pk].key if pk in standing else None
             state.earlier = earlier_keys(state.earlier, [key for key in earlier if key != now])
@@ -202,7 +205,14 @@ def _make_pass(node: NodeRow, waiting: Sequence[State]) -> None:
         state.seq = seq
         if state.changed:
             state.own, state.changed = seq, False
-    states.place(node.connection, waiting)
+    renamed: list[State] = []
+    others: list[State] = []
+    for state in waiting:
+        (renamed if unnumbered_names(state.earlier) else others).append(state)
+    for state in renamed:
+        state.earlier = number_names(state.earlier, state.seq or 0)
+    states.place(node.connection, others)
+    states.save(node.connection, renamed)
     with node.connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO peersync_numberingpass (first, last, nonce, at) VALUES (%s, %s, %s, CURRENT_TIMESTAMP)",

@@ -63,19 +63,61 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     for pk, state in gone.items():
         if state.key:
             found[texts[pk]] = key_from_json(state.key)
+    found.update(_noted_keys(node, stand_in, {t: v for t, v in texts.items() if v not in found}))
     return found
 
 
-def earlier_keys(text: str | None, more: Sequence[Key]) -> str | None:
-    """The JSON of a state's earlier keys with some more, the oldest dropped beyond sixteen."""
-    keys: list[Any] = json.loads(text) if text else []
-    keys += [json.loads(key_json(key)) for key in more]
-    unique = {json.dumps(key): key for key in keys}
-    return json.dumps(list(unique.values())[-KEPT_EARLIER:]) if unique else None
+def _noted_keys(node: NodeRow, model: SyncModel, texts: Mapping[str, Any]) -> dict[Any, Key]:
+    """Wire keys of rows that are gone, and of which no pass has taken the journal entry yet."""
+    befores: dict[str, list[str]] = {}
+    if texts:
+        with node.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pk_text, before FROM peersync_journal WHERE model = %s AND before IS NOT NULL AND "
+                + states.text_list(node.connection, "pk_text")
+                + " ORDER BY id",
+                [model.label, states.list_parameter(node.connection, list(texts))],
+            )
+            for pk, before in cursor.fetchall():
+                befores.setdefault(pk, []).append(before)
+    return {texts[pk]: keys[-1] for pk, keys in key_before(node, model, befores).items()} if befores else {}
 
 
-def read_earlier(state: State) -> tuple[Key, ...]:
-    return tuple(as_key(key) for key in json.loads(state.earlier)) if state.earlier else ()
+def earlier_keys(text: str | None, more: Sequence[Key], source: str = "") -> str | None:
+    """The JSON of a state's earlier keys with some more, the oldest dropped beyond sixteen.
+
+    An entry is ``[key, place in this node's feed where that became known, the peer that told it]``; the place is null
+    until a pass gives one, the peer is empty for a row that was renamed here.
+    """
+    entries = {key_json(as_key(entry[0])): entry for entry in (json.loads(text) if text else ())}
+    for key in more:
+        entries.pop(key_json(key), None)
+        entries[key_json(key)] = [key, None, source]
+    return json.dumps(list(entries.values())[-KEPT_EARLIER:], ensure_ascii=False) if entries else None
+
+
+def unnumbered_names(text: str | None) -> bool:
+    """Whether some of the earlier keys have no place yet."""
+    return bool(text) and any(place is None for _, place, _ in json.loads(text or "[]"))
+
+
+def number_names(text: str | None, seq: int) -> str | None:
+    """The same where the state got this place in the feed."""
+    if not text:
+        return text
+    entries = [[key, seq if place is None else place, source] for key, place, source in json.loads(text)]
+    return json.dumps(entries, ensure_ascii=False)
+
+
+def unread_names(text: str | None, reader: str, upto: int) -> tuple[Key, ...]:
+    """The earlier keys that a peer may still use who has read the feed up to that place."""
+    if not text:
+        return ()
+    return tuple(
+        as_key(key)
+        for key, place, source in json.loads(text)
+        if (not source or source != reader) and (place is None or place > upto)
+    )
 
 
 def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed: dict[str, State]) -> None:

@@ -14,9 +14,10 @@ from peersync import clock, progress, prune
 from peersync.apply import waiting
 from peersync.apply.bulk import take_bulk
 from peersync.apply.finish import finish
+from peersync.apply.loading import load
 from peersync.apply.proof import candidates, delete_certain
 from peersync.apply.records import write_records
-from peersync.apply.session import Session, check_fields, decide_all, load, own_role
+from peersync.apply.session import Session, check_fields, decide_all, own_role
 from peersync.apply.settle import count, take
 from peersync.conf import settings
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WrongTarget
@@ -72,6 +73,7 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     check_fields(session)
     _check_versions(node, batch)
     session.alone = _alone(node, batch)
+    session.told = caller.told
     if node.pruned_seq:
         session.consumed = _consumed(node)
     checkpoint.install = batch.source_install

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from peersync import states
 from peersync.apply import waiting
 from peersync.apply.constraints import Block, Place, Weigher, tombstoned
+from peersync.apply.loading import load
 from peersync.apply.records import record
-from peersync.apply.session import Pending, Session, decide_all, load
+from peersync.apply.session import Pending, Session, decide_all
 from peersync.apply.settle import take
 from peersync.conflicts import deletion_lost
 from peersync.records import Row

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from peersync.apply.loading import load
 from peersync.apply.records import record
-from peersync.apply.session import Pending, Session, load
+from peersync.apply.session import Pending, Session
 from peersync.apply.settle import write_decided
 from peersync.conflicts import Decision
 from peersync.records import Key, Row

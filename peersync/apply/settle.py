@@ -12,12 +12,14 @@ from peersync import capture, states, views
 from peersync.apply import waiting
 from peersync.apply.cascade import carry_out
 from peersync.apply.constraints import Block, Place, Plan, Weigher
+from peersync.apply.loading import load
 from peersync.apply.records import record
-from peersync.apply.session import Pending, Session, decide_all, load
+from peersync.apply.session import Pending, Session, decide_all
 from peersync.apply.write import Writer, forward_sequence
 from peersync.conflicts import Decision, to_cover, unclaimed
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, as_key, key_json, plain_reference
+from peersync.tombstones import earlier_keys
 from peersync.transactions import bound_wait
 from peersync.versions import State, covers
 
@@ -331,9 +333,18 @@ def _complete(pending: Pending, decision: Decision, state: State) -> None:
         state.deleted, state.key = False, None
         return
     state.deleted = content is None
-    state.key = key if content is None else None
-    if pending.row.earlier and decision.write:
-        state.earlier = key_json(pending.row.earlier)
+    state.key = key_json(pending.former or pending.row.key) if content is None else None
+    _complete_names(pending, decision, state)
+
+
+def _complete_names(pending: Pending, decision: Decision, state: State) -> None:
+    """What the row was called before, here or there: whoever knows it by such a name must find it."""
+    row, former = pending.row, pending.former or pending.row.key
+    now = row.key if decision.write and not row.deleted else former
+    names = [*row.earlier, former, row.key] if decision.write or former != row.key else []
+    if more := [key for key in dict.fromkeys(names) if key != now]:
+        # a name that lost here is news for the source too
+        state.earlier = earlier_keys(state.earlier, more, pending.source if decision.write else "")
 
 
 def count(session: Session, pending: Pending, decision: Decision) -> None:

@@ -219,11 +219,11 @@ class Migration(migrations.Migration):
                 ('pre', models.BooleanField(default=False)),
                 ('gone', models.BooleanField(default=False)),
                 ('key', models.TextField(help_text='JSON: the wire key that a tombstone had.', null=True)),
-                ('earlier', models.TextField(help_text='JSON: [[key, seq], …] that the row had before.', null=True)),
+                ('earlier', models.TextField(help_text='JSON: [[key, seq, peer that told it], …] that the row had before.', null=True)),
                 ('fields', models.TextField(help_text='JSON: for the policy merge.', null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['seq'], name='peersync_feed'), models.Index(condition=models.Q(('seq__isnull', True)), fields=['model'], name='peersync_unnumbered'), models.Index(condition=models.Q(('key__isnull', False)), fields=['model', 'key'], name='peersync_tombstone')],
+                'indexes': [models.Index(fields=['seq'], name='peersync_feed'), models.Index(condition=models.Q(('seq__isnull', True)), fields=['model'], name='peersync_unnumbered'), models.Index(condition=models.Q(('key__isnull', False)), fields=['model', 'key'], name='peersync_tombstone'), models.Index(condition=models.Q(('earlier__isnull', False)), fields=['model'], name='peersync_renamed')],
                 'constraints': [models.UniqueConstraint(fields=('model', 'pk_text'), name='peersync_rowstate_once')],
             },
         ),

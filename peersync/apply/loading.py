@@ -1,0 +1,161 @@
+"""What stands here for incoming rows: locked and read, in the order that keeps writers from waiting in circles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from peersync import states, views
+from peersync.apply.naming import local_keys, note_names, translate
+from peersync.apply.session import Pending, Session
+from peersync.codec import key_text
+from peersync.conflicts import Local
+from peersync.errors import WireError
+from peersync.numbering import fold, journal_of
+from peersync.records import Key
+from peersync.registry import SyncModel
+from peersync.rows import Reader, Stored, key_json, pk_list, pk_parameter
+from peersync.versions import State
+from peersync.views import ELSEWHERE
+
+
+def load(session: Session, pendings: Sequence[Pending]) -> None:
+    """Lock and read what stands here for each row: rows in the order of their keys, then journal, then states."""
+    session.called = {}
+    translate(session, pendings)
+    by_model: dict[str, list[Pending]] = {}
+    for pending in pendings:
+        by_model.setdefault(pending.row.model, []).append(pending)
+    rank = session.view.registry.rank
+    for label in sorted(by_model, key=lambda name: rank[name]):
+        model = session.model(label)
+        _Loader(session, model).load(by_model[label])
+        if model.identity:
+            note_names(session, model, by_model[label])
+
+
+class _Loader:
+    """Of one model."""
+
+    def __init__(self, session: Session, model: SyncModel) -> None:
+        self.session, self.model = session, model
+        self.connection = session.connection
+        self.reader = Reader(self.connection, model)
+        self.pk_codec = model.pk.codec(self.connection.vendor)
+
+    def load(self, pendings: list[Pending]) -> None:
+        pks = self._local_keys(pendings)
+        locked = self._lock(sorted(set(pks.values())))
+        standing = self.reader.by_pk(set(pks.values()))
+        found = self._states(pendings, pks, standing)
+        hidden = self._hidden(pks, standing)
+        for pending in pendings:
+            pk = pks.get(pending.row.key)
+            state = found.get(pending.row.key)
+            local = Local(pk if pk is not None else state.pk if state else None, state)
+            stored = standing.get(pk) if pk is not None else None
+            if stored is not None:
+                local.whole = stored.content
+                pending.former = stored.key
+                local.content = self._subset(pending, stored)
+                local.busy = locked is not None and pk not in locked
+                local.hidden = pk in hidden
+            pending.local = local
+            self._complete(pending)
+
+    def _local_keys(self, pendings: list[Pending]) -> dict[Key, str]:
+        """Wire key → local primary key. Under a plain key the one is the other; else the row is looked for."""
+        if self.model.plain_key:
+            for pending in pendings:
+                self._check_key(pending.row.key)
+            return {p.row.key: key_text(p.row.key[0]) for p in pendings}
+        for pending in pendings:
+            if len(pending.row.key) != len(self.model.key):
+                raise WireError(f"A row of {self.model.label} has a key of another length than its identity.")
+        return local_keys(self.session, self.model, pendings)
+
+    def _check_key(self, key: Key) -> None:
+        if len(key) != 1 or not self.pk_codec.valid(key[0]):
+            raise WireError(f"A row of {self.model.label} has a key that is not of its type: {key_json(key)[:80]}")
+
+    def _lock(self, pks: list[str]) -> set[str] | None:
+        """Lock the rows in the order of their keys; those that a writer holds are left out. None: nothing can be held."""
+        if self.connection.vendor != "postgresql" or not pks:
+            return None
+        quote = self.connection.ops.quote_name
+        column = f"t.{quote(self.model.pk.name)}"
+        locked: set[str] = set()
+        with self.connection.cursor() as cursor:
+            for part in states.chunks(pks):
+                cursor.execute(
+                    f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t"
+                    f" WHERE {pk_list(self.connection, column, self.model.pk)}"
+                    f" ORDER BY {column} FOR NO KEY UPDATE OF t SKIP LOCKED",
+                    [pk_parameter(self.connection, self.model.pk, part)],
+                )
+                locked.update(row[0] for row in cursor.fetchall())
+        return locked
+
+    def _states(self, pendings: list[Pending], pks: dict[Key, str], standing: dict[str, Stored]) -> dict[Key, State]:
+        """States by wire key; journal entries met here become ``changed`` in the state, without a place."""
+        label = self.model.label
+        by_pk = states.load(self.connection, label, pks.values())
+        noted = journal_of(self.session.node, label, pks.values(), take=True)
+        if noted:
+            changed = fold(self.session.node, self.model, noted, by_pk, set(standing))
+            states.save(self.connection, changed.values())
+            by_pk.update(changed)
+        found = {key: by_pk[pk] for key, pk in pks.items() if pk in by_pk}
+        if not self.model.plain_key:
+            missing = {key_json(p.row.key): p.row.key for p in pendings if p.row.key not in found}
+            graves = states.load_tombstones(self.connection, label, missing)
+            found.update({missing[text]: state for text, state in graves.items()})
+        return found
+
+    def _hidden(self, pks: dict[Key, str], standing: dict[str, Stored]) -> set[str]:
+        """Rows of a model that is filtered for the peer, which it was never shown and which did not come from it."""
+        view, label = self.session.view, self.model.label
+        if not view.filtered(label):
+            return set()
+        known = views.remembered(self.session.node, self.session.batch.source, label, standing)
+        return {pk for pk in standing if known.get(pk, views.OUT_OF_VIEW) == views.OUT_OF_VIEW}
+
+    def _subset(self, pending: Pending, stored: Stored) -> tuple[Any, ...]:
+        if pending.names == self.model.names:
+            return stored.content
+        return tuple(stored.content[self.model.names.index(name)] for name in pending.names)
+
+    def _complete(self, pending: Pending) -> None:
+        """Check the types of the content; what is "elsewhere" for the source stays what it is here."""
+        content = pending.row.content
+        if content is None:
+            return
+        fields = {f.name: f for f in self.model.fields}
+        self._check_content(pending, content)
+        values: list[Any] | None = None
+        for place, (name, value) in enumerate(zip(pending.names, content, strict=True)):
+            if value is None:
+                continue
+            field = fields[name]
+            if field.target is not None:
+                if value == ELSEWHERE:
+                    values = values or list(content)
+                    values[place] = pending.local.content[place] if pending.local.content else None
+                continue
+            if not field.raw.codec(self.connection.vendor).valid(value):
+                raise WireError(f"A value of {self.model.label}.{name} is not of the type {field.wire}.")
+        if values is not None:
+            pending.row = replace(pending.row, content=tuple(values))
+
+    def _check_content(self, pending: Pending, content: tuple[Any, ...]) -> None:
+        """As many values as fields, and those that name the row as its key says; raises WireError."""
+        if len(content) != len(pending.names):
+            raise WireError(f"A row of {self.model.label} has {len(content)} values for {len(pending.names)} fields.")
+        for part, one in zip(pending.row.key, self.model.key, strict=True):
+            if one.name in pending.names and _frozen(content[pending.names.index(one.name)]) != part:
+                raise WireError(f"A row of {self.model.label} has another {one.name} than its key says.")
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,165 @@
+"""Which row here an incoming one is, where rows are named by an identity and somebody renamed one.
+
+The source says under which names it had the row before (``earlier``); and it may not have read yet that a row was
+renamed here: what it sends then bears the former name, and so do the foreign keys that point there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.apps import apps
+
+from peersync import states
+from peersync.apply.session import Pending, Session
+from peersync.records import Key, Row
+from peersync.registry import SyncField, SyncModel, key_fields
+from peersync.rows import Reader, as_key, find_model, plain_reference
+from peersync.tombstones import unread_names
+from peersync.versions import covers
+
+Renamed = Mapping[str, Mapping[Key, tuple[str, Key]]]
+"""Label → a former key → the local primary key of the row, and its key now."""
+Names = Mapping[str, Mapping[Key, Key]]
+"""Label → one key of a row → another one."""
+
+
+def renamed_here(session: Session) -> Renamed:
+    """Rows whose former names the source may still use."""
+    if session.renamed is None:
+        labels = [
+            label for label, model in session.view.registry.models.items() if model.identity and not model.through
+        ]
+        session.renamed = {label: found for label in labels if (found := _of_model(session, label))} if labels else {}
+    return session.renamed
+
+
+def _of_model(session: Session, label: str) -> dict[Key, tuple[str, Key]]:
+    connection = session.connection
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pk_text, earlier FROM peersync_rowstate WHERE model = %s AND earlier IS NOT NULL AND NOT deleted"
+            " AND NOT gone AND (seq IS NULL OR seq > %s)",
+            [label, session.told],
+        )
+        former = {pk: unread_names(text, session.batch.source, session.told) for pk, text in cursor.fetchall()}
+    former = {pk: names for pk, names in former.items() if names}
+    if not former:
+        return {}
+    standing = Reader(connection, session.model(label)).by_pk(former)
+    return {key: (pk, standing[pk].key) for pk, keys in former.items() if pk in standing for key in keys}
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def local_keys(session: Session, model: SyncModel, pendings: Sequence[Pending]) -> dict[Key, str]:
+    """Wire key → local primary key, by the row's name, by its earlier ones, or by what it was called here."""
+    found = _find(session, model, [p.row.key for p in pendings])
+    claimed = _by_earlier(session, model, pendings, found)
+    for key, pk in [*found.items()]:
+        if pk in claimed and claimed[pk] != key:
+            del found[key]  # the name belongs to another row now
+    found.update({key: pk for pk, key in claimed.items()})
+    missing = [p for p in pendings if p.row.key not in found]
+    if missing and (former := renamed_here(session).get(model.label)):
+        taken = set(found.values())
+        for pending in missing:
+            names = (pending.row.key, *pending.row.earlier)
+            here = next((former[name][0] for name in names if name in former), None)
+            if here is not None and here not in taken:
+                found[pending.row.key] = here
+                taken.add(here)
+    return found
+
+
+def note_names(session: Session, model: SyncModel, pendings: Sequence[Pending]) -> None:
+    """Rows that this set renames: what is named by them stands here under their present names."""
+    names = {p.row.key: p.former for p in pendings if p.former is not None and p.former != p.row.key}
+    if names:
+        session.called = {**session.called, model.label: names}
+
+
+def _find(session: Session, model: SyncModel, keys: Sequence[Key]) -> dict[Key, str]:
+    """The rows with these keys, also where a row that is part of a key is renamed in this very set."""
+    here = {key: _in_parts(model.key, key, session.called) for key in keys} if session.called else {}
+    found = find_model(session.connection, model, [*keys, *here.values()])
+    return {key: pk for key in keys if (pk := found.get(key) or found.get(here.get(key, key)))}
+
+
+def _by_earlier(
+    session: Session, model: SyncModel, pendings: Sequence[Pending], found: Mapping[Key, str]
+) -> dict[str, Key]:
+    """Local primary key → wire key, of rows that stand here under an earlier name.
+
+    The feed names what this node has not read yet only: there an earlier name counts before the present one, unless
+    the row of that name has seen this very change.
+    """
+    first = session.batch.kind == "feed"
+    renamed = [p for p in pendings if p.row.earlier and (first or p.row.key not in found)]
+    if not renamed:
+        return {}
+    before = _find(session, model, [key for p in renamed for key in p.row.earlier])
+    known = states.load(session.connection, model.label, [found[p.row.key] for p in renamed if p.row.key in found])
+    claimed: dict[str, Key] = {}
+    for pending in renamed:
+        direct = known.get(found.get(pending.row.key, ""))
+        if direct is not None and covers(direct.stored_version(session.node.node), pending.row.version):
+            continue
+        pk = next((before[key] for key in pending.row.earlier if key in before), None)
+        if pk is not None:
+            claimed.setdefault(pk, pending.row.key)
+    return claimed
+
+
+# ---------------------------------------------------------------------- what points to renamed rows
+
+
+def translate(session: Session, pendings: Sequence[Pending]) -> None:
+    """Foreign keys that bear a name which a row had here before: they are given the one that it has now."""
+    if not any(_pointing(session.model(label)) for label in {p.row.model for p in pendings}):
+        return
+    names = _names_now(session)
+    if names:
+        for pending in pendings:
+            pending.row = _translated(session.model(pending.row.model), pending, names)
+
+
+def _pointing(model: SyncModel) -> bool:
+    return any(not plain_reference(field) for field in model.foreign_keys)
+
+
+def _names_now(session: Session) -> Names:
+    """Former name → the present one; but for those that another row bears now: they mean that one."""
+    names: dict[str, dict[Key, Key]] = {}
+    for label, former in renamed_here(session).items():
+        others = find_model(session.connection, session.model(label), former)
+        if now := {key: found[1] for key, found in former.items() if key not in others}:
+            names[label] = now
+    return names
+
+
+def _translated(model: SyncModel, pending: Pending, names: Names) -> Row:
+    row, content = pending.row, pending.row.content
+    key = _in_parts(model.key, row.key, names)
+    if content is not None and len(content) == len(pending.names):
+        fields = {field.name: field for field in model.fields}
+        content = _in_parts([fields[name] for name in pending.names], content, names)
+    return row if key == row.key and content == row.content else replace(row, key=key, content=content)
+
+
+def _in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -> tuple[Any, ...]:
+    """The values with other names for what the foreign keys among them point to, at any depth."""
+    if len(fields) != len(values):
+        return tuple(values)
+    found = []
+    for field, value in zip(fields, values, strict=True):
+        if field.target is None or value is None or isinstance(value, dict) or plain_reference(field):
+            found.append(value)
+            continue
+        key = as_key(value)
+        inner = names.get(field.target, {}).get(key) or _in_parts(key_fields(apps.get_model(field.target)), key, names)
+        found.append(value if inner == key else inner[0] if len(inner) == 1 else inner)
+    return tuple(found)
