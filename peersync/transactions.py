@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.utils import DatabaseError, OperationalError, ProgrammingError
+from django.db.utils import DatabaseError
 
 from peersync.errors import Busy, NotInstalled, PeersyncError, ReadOnlyReplica
 
@@ -101,7 +101,7 @@ def writing(alias: str) -> Iterator[NodeRow]:
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 if outermost:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE")
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 cursor.execute(f"SET LOCAL lock_timeout = {MUTEX_TIMEOUT_MS}")
             else:
                 cursor.execute("UPDATE peersync_node SET id = id")
@@ -177,11 +177,14 @@ def translated(alias: str) -> Iterator[None]:
     """Errors of the database that mean something to the user, as errors of ours."""
     try:
         yield
-    except (ProgrammingError, OperationalError) as error:
-        raise _translate(alias, error) from error
+    except DatabaseError as error:  # PostgreSQL calls a read-only transaction an InternalError
+        ours = _translate(alias, error)
+        if ours is None:
+            raise
+        raise ours from error
 
 
-def _translate(alias: str, error: DatabaseError) -> Exception:
+def _translate(alias: str, error: DatabaseError) -> PeersyncError | None:
     text = str(error)
     state = getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
     if "peersync_" in text and ("does not exist" in text or "no such table" in text):
@@ -195,4 +198,4 @@ def _translate(alias: str, error: DatabaseError) -> Exception:
         )
     if state in ("55P03", "40P01", "40001") or "database is locked" in text or "database table is locked" in text:
         return Busy(f"The database {alias!r} is busy.", hint="Try again; nothing was written.")
-    return error
+    return None

@@ -198,6 +198,26 @@ def test_a_deadlock_is_never_laid_at_the_door_of_a_writer_who_waits_already(sync
     assert equal(a, b)
 
 
+def test_a_row_that_the_database_refused_is_tried_at_each_later_transfer(synced: Any) -> None:
+    """The source knows nothing of the reason, so nobody asks it for the row: the end of a transfer tries it."""
+    a, b = synced.a.alias, synced.b.alias
+    with connections[b].cursor() as cursor:
+        cursor.execute("ALTER TABLE zoo_parent ADD CONSTRAINT no_bad CHECK (x <> 'bad')")
+    Parent.objects.using(a).filter(id__lte=3).update(x="bad")
+    Parent.objects.using(a).filter(id=4).update(x="good")
+    for _ in range(2):
+        report = moved(a, b)
+        assert report.status == "incomplete"
+        assert report.models["zoo.Parent"].quarantined == 3
+    assert Parent.objects.using(b).get(id=4).x == "good"
+    with connections[b].cursor() as cursor:
+        cursor.execute("ALTER TABLE zoo_parent DROP CONSTRAINT no_bad")
+    report = moved(a, b)
+    assert report.status == "ok"
+    assert report.models["zoo.Parent"].updated == 3
+    assert equal(a, b)
+
+
 class Clerk:
     """Changes rows of its own in an order of its own, several in one transaction: without us it never fails."""
 
