@@ -623,7 +623,12 @@ def test_gzip_that_ends_too_early_was_cut_off() -> None:
             list(wire.gunzip([packed[:cut]], 1 << 20, errors.AnswerTooLarge))
 
 
-@pytest.mark.parametrize("data", [b"plain text", gzip.compress(b"a") + b"more", gzip.compress(b"a") * 2])
+# named, since a gzip stream holds the second in which it was made: processes must collect the same tests
+@pytest.mark.parametrize(
+    "data",
+    [b"plain text", gzip.compress(b"a") + b"more", gzip.compress(b"a") * 2],
+    ids=["text", "more behind it", "two"],
+)
 def test_what_is_not_one_gzip_stream_is_refused(data: bytes) -> None:
     with pytest.raises(errors.WireError):
         list(wire.gunzip([data], 1 << 20, errors.AnswerTooLarge))
