@@ -46,10 +46,10 @@ class Checkpoint:
             return here == (start.get("head"), start.get("after"), start.get("cursor"))
         return self.cursor(batch.models) == batch.start.get("cursor")
 
-    def advance(self, batch: Batch) -> None:
-        """Move to where the batch leads."""
+    def advance(self, batch: Batch, standing: int) -> None:
+        """Move to where the batch leads. ``standing``: how many of its rows stand here now."""
         if batch.kind == "snapshot":
-            self._advance_snapshot(batch)
+            self._advance_snapshot(batch, standing)
         elif batch.kind == "feed":
             for label in batch.models:
                 progress = self.of(label)
@@ -66,11 +66,10 @@ class Checkpoint:
             past = max(past, progress.last) if past is not None else progress.last
         self.progress[label] = replace(progress, head=None, after=None, last=None, past=past, seen=0)
 
-    def _advance_snapshot(self, batch: Batch) -> None:
+    def _advance_snapshot(self, batch: Batch, standing: int) -> None:
         label, progress = batch.models[0], self.of(batch.models[0])
         head: Point = batch.end["head"]
-        seen = progress.seen + sum(row.content is not None for row in batch.rows)
-        seen += batch.bulk.count if batch.bulk else 0
+        seen = standing + (progress.seen if progress.head is not None else 0)
         if not batch.done:
             last = batch.rows[-1].key if batch.rows else batch.bulk.last if batch.bulk else None
             self.progress[label] = replace(

@@ -91,7 +91,7 @@ class Progress:
     conflicts: int = 0
     """Found so far by an unfinished first contact."""
     seen: int = 0
-    """Rows that an unfinished first contact has shown so far."""
+    """Rows that an unfinished first contact has shown so far, and that stand here."""
     compared: int = 0
     """The place in the feed from which the last completed snapshot was read."""
     fingerprint: str = ""

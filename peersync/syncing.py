@@ -84,9 +84,20 @@ def sync(peer: str | Replica, options: Options | None = None) -> list[TransferRe
 def _run(transfer: Transfer, peer: str | Replica) -> TransferReport:
     started = timezone.now()
     report = transfer.run()
-    if not transfer.options.dry_run:
+    if transfer.options.dry_run:
+        if transfer.options.mirror and report.error is None:
+            _count_deletions(report, peer, transfer.options, here=transfer.local == "target")
+    else:
         _note(report, peer if isinstance(peer, str) else peer.name, started)
     return report
+
+
+def _count_deletions(report: TransferReport, peer: str | Replica, options: Options, *, here: bool) -> None:
+    """What ``--mirror`` would delete: the rows that stand at the target only."""
+    for label, differences in compare(peer, options).items():
+        only = differences.here if here else differences.there
+        report.models[label].deleted += only
+        report.models[label].conflicts += only  # each leaves a record
 
 
 def _note(report: TransferReport, peer: str, started: Any) -> None:

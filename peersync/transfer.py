@@ -285,7 +285,8 @@ class Transfer(Mover):
                 asked = replace(self.asked, node="") if head is None else self.asked
                 batch = self.source.snapshot(asked, label, head, after, self._limit)
                 yield
-                batch = replace(batch, target=self._agreed.target.node, options={"dry_run": True})
+                options = {"dry_run": True, "mirror": self.options.mirror}
+                batch = replace(batch, target=self._agreed.target.node, options=options)
                 yield from self._apply(self._projected(batch))
                 head, after = batch.end["head"], batch.end["after"]
                 if batch.done:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from peersync.apply.settle import count, take
 from peersync.conf import settings
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WrongTarget
 from peersync.histories import check_points
-from peersync.records import Batch, Caller, Figures, Key, Outcome, Row
+from peersync.records import Batch, Caller, Figures, Key, Outcome
 from peersync.transactions import NodeRow, writing
 from peersync.views import View
 
@@ -140,8 +139,7 @@ def _apply(session: Session) -> Outcome:
     batch = session.batch
     wanted: dict[str, tuple[Key, ...]] = {}
     if batch.kind in ("snapshot", "feed"):
-        _take_rows(session)
-        session.checkpoint.advance(batch)
+        session.checkpoint.advance(batch, _take_rows(session))
         if batch.kind == "snapshot":
             _after_snapshot(session)
         elif batch.done:
@@ -164,26 +162,50 @@ def _apply(session: Session) -> Outcome:
     return Outcome(session.figures, wanted, waiting.counts(session), _warnings(session), busy)
 
 
-def _take_rows(session: Session) -> None:
-    rows: Iterable[Row] | None = session.batch.rows
-    if session.batch.bulk is not None:
-        rows = take_bulk(session)
-    if rows:
-        take(session, [session.pend(row) for row in rows])
+def _take_rows(session: Session) -> int:
+    """Take the page in; how many of its rows stand here then."""
+    bulk = session.batch.bulk
+    rows = session.batch.rows if bulk is None else take_bulk(session)
+    if rows is None:
+        return bulk.count if bulk is not None else 0
+    pendings = [session.pend(row) for row in rows]
+    waits = {pending.place for pending in take(session, pendings)}
+    return sum(
+        (p.local.content is not None and not p.deletes) or (p.inserts and p.place not in waits) for p in pendings
+    )
 
 
 def _answers(session: Session) -> dict[str, tuple[Key, ...]]:
     """Answers by key, for what waits or for the certain deletions of a full comparison; what to ask for next."""
     options = session.batch.options
     if options.get("proof") or options.get("mirror"):
-        delete_certain(session, session.batch.rows)
-        for row in session.batch.rows:
-            if row.kind == "row" and options.get("mirror"):
-                take(session, [session.pend(row)])
-        found = {label: candidates(session, label) for label in session.batch.models}
-        return {label: keys for label, keys in found.items() if keys}
+        return _proof(session)
     finish(session, session.batch.rows)
     return waiting.wanted(session)
+
+
+def _proof(session: Session) -> dict[str, tuple[Key, ...]]:
+    """Answers about rows that only the target may have; the next ones to ask for."""
+    delete_certain(session, session.batch.rows)
+    if session.batch.options.get("mirror"):
+        _mirror_again(session)
+    wanted: dict[str, tuple[Key, ...]] = {}
+    for label in session.batch.models:
+        owed = session.checkpoint.of(label).owed is not None
+        if keys := candidates(session, label):
+            wanted[label] = keys
+        elif owed or session.batch.rows:
+            session.count(label).kept_at_target += _kept(session, label)
+    return wanted
+
+
+def _mirror_again(session: Session) -> None:
+    """Rows that were written at the source, or here, since the snapshot passed; it has counted the others already."""
+    standing = [session.pend(row) for row in session.batch.rows if row.kind == "row"]
+    before = {label: session.count(label).unchanged for label in session.batch.models}
+    take(session, standing)
+    for label, unchanged in before.items():
+        session.count(label).unchanged = unchanged
 
 
 def _after_snapshot(session: Session) -> None:
@@ -200,7 +222,8 @@ def _after_snapshot(session: Session) -> None:
     if not batch.done:
         session.checkpoint.progress[label] = replace(state, conflicts=total)
         return
-    session.count(label).kept_at_target += _kept(session, label)
+    if session.checkpoint.of(label).owed is None:  # else those that stay are counted when it is known which
+        session.count(label).kept_at_target += _kept(session, label)
     if not batch.filtered and not session.view.filtered(label):
         with session.connection.cursor() as cursor:
             cursor.execute(
@@ -217,8 +240,7 @@ def _kept(session: Session, label: str) -> int:
     with session.connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {session.connection.ops.quote_name(model.table)}")
         standing = int(cursor.fetchone()[0])
-    waits = waiting.counts(session).get(label, 0)
-    return max(0, standing - session.checkpoint.of(label).seen + waits)
+    return max(0, standing - session.checkpoint.of(label).seen)
 
 
 def _warnings(session: Session) -> tuple[str, ...]:
