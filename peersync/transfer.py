@@ -127,14 +127,14 @@ class Transfer(Mover):
         """Automatic sync makes no first contact with a table that holds rows."""
         if not self.options.automatic or self.agreement is None:
             return
+        step, other = ("push", self.target.name) if self.local == "source" else ("pull", self.source.name)
         for label in due:
             known = places.get(label)
             info = self.agreement.target.model(label)
             if (known is None or not (known.baseline or known.head or known.compared)) and not (info and info.empty):
                 raise FirstContactNeeded(
                     f"{label} was never synchronised with this peer, and the target holds rows.",
-                    hint=f"Run once by hand: manage.py sync_data --direction="
-                    f"{'master-to-slave' if self.local == 'source' else 'slave-to-master'}",
+                    hint=f"Run once by hand: manage.py sync_data --direction={step} --peer={other}",
                 )
 
     # ------------------------------------------------------------------ snapshots

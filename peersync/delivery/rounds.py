@@ -100,7 +100,7 @@ def deliver(job: Job, *, push: bool | None = None, pull: bool | None = None, ren
             for step in (name for name, wanted in steps.items() if wanted):
                 error = _transfer(alias, job, step)
                 if error is not None:
-                    return _put_off(alias, job.target, step, error)
+                    return _put_off(alias, job.target, error)
             return Result.DONE
     except (Error, PeersyncError) as error:
         # Our own database is away, busy, or not migrated yet: nothing can be written down there.
@@ -125,15 +125,13 @@ def _transfer(alias: str, job: Job, step: str) -> PeersyncError | None:
     return report.error
 
 
-def _put_off(alias: str, target: Target, step: str, error: PeersyncError) -> Result:
+def _put_off(alias: str, target: Target, error: PeersyncError) -> Result:
     """Say in the peer's row what is wrong, and let nobody try it again at once."""
     row = Peer.objects.using(alias).filter(name=target.name)
-    needed = isinstance(error, FirstContactNeeded)
-    text = f"{error.detail} Run once by hand: {target.command(step)}" if needed else str(error)
-    row.update(last_error=text)
+    row.update(last_error=str(error))
     failures = row.values_list("failures", flat=True).first() or 1
-    logger.log(logging.WARNING if failures == 1 else logging.DEBUG, "Sync with %s: %s", target.name, text)
-    if needed:
+    logger.log(logging.WARNING if failures == 1 else logging.DEBUG, "Sync with %s: %s", target.name, error)
+    if isinstance(error, FirstContactNeeded):
         return Result.NEEDED
     leases.cool_down(alias, target.name, backoff(failures))
     return Result.FAILED

@@ -21,10 +21,6 @@ class Target:
     alias: bool = False
     """It is a database alias, not a URL."""
 
-    def command(self, step: str) -> str:
-        """What makes the first contact, which automatic sync never makes with tables that hold rows."""
-        return f"manage.py sync_data --direction={step} --peer={self.name}"
-
 
 def local_alias() -> str:
     """The alias of this node's own database."""
