@@ -382,7 +382,7 @@ class TestAsAProcess:
         process.send_signal(number)
         out, error = process.communicate(timeout=30)
         assert process.returncode == 0, error
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 20  # a round comes every thirty seconds
         assert "Traceback" not in error
         assert "a" in out
 

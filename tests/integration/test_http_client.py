@@ -397,12 +397,12 @@ def test_a_name_that_nobody_has(pauses: Pauses) -> None:
 
 
 def test_a_peer_that_does_not_answer(peer: Scripted) -> None:
-    peer.answers = [lambda handler: time.sleep(1.5)]
+    peer.answers = [lambda handler: time.sleep(8)]
     replica = HttpReplica("branch", peer.url, TOKEN, limits=BRIEF, retries=Retries(1))
     start = time.monotonic()
     with pytest.raises(errors.PeerTimeout, match="did not answer in time"):
         replica.describe()
-    assert time.monotonic() - start < 1.4
+    assert time.monotonic() - start < 7
 
 
 @pytest.fixture(scope="module")
@@ -484,7 +484,7 @@ def test_an_answer_that_never_ends_is_left(peer: Scripted, answer: Answer) -> No
     start = time.monotonic()
     with pytest.raises(errors.PeerTimeout):
         replica.describe()
-    assert 0.8 < time.monotonic() - start < 4
+    assert 0.8 < time.monotonic() - start < 15
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:

@@ -71,7 +71,11 @@ class Site:
         self._process.wait(30)
 
     def close(self) -> None:
-        if self._process.poll() is None:
+        """Whatever it is at; asked first, so that what it measured of itself is not lost."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
             self.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:

@@ -127,7 +127,7 @@ def test_a_long_poll_without_a_change_ends_in_time(api: Api) -> None:
     started = time.monotonic()
     answer = api.get(f"changes/?wait=1&after={token}", caller=caller)
     assert answer.batch.rows == []
-    assert 0.9 < time.monotonic() - started < 5
+    assert 0.9 < time.monotonic() - started < 15
 
 
 def test_refused_tokens_are_forgotten_after_a_minute_and_do_not_fill_the_memory() -> None:
