@@ -15,8 +15,7 @@ from peersync.checks.sections import Section, known_models, sections
 from peersync.conf import Settings
 from peersync.conf_values import nearest
 from peersync.registry import expand, label_of
-
-OURS = "peersync"
+from peersync.staying import OURS
 
 
 def check(conf: Settings) -> list[CheckMessage]:
