@@ -155,9 +155,24 @@ def _baselines(cursor: Any) -> dict[str, set[str]]:
 
 
 @contextmanager
+def _as_reader(alias: str) -> Iterator[None]:
+    """SQLite: who only reads waits for no writer, nor a writer for him, whatever the project's transaction_mode says."""
+    connection: Any = connections[alias]
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    connection.ensure_connection()  # connecting reads the mode from the settings
+    mode, connection.transaction_mode = connection.transaction_mode, None
+    try:
+        yield
+    finally:
+        connection.transaction_mode = mode
+
+
+@contextmanager
 def reading(alias: str) -> Iterator[NodeRow]:
     """One snapshot of the database; writes nothing. The node row must be there: number first."""
-    with translated(alias), _atomic(alias) as (connection, outermost):
+    with translated(alias), _as_reader(alias), _atomic(alias) as (connection, outermost):
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql" and outermost:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

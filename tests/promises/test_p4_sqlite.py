@@ -1,11 +1,12 @@
 """P4 on SQLite: one writer at a time. Ours are bounded, so that a user's transaction that begins IMMEDIATE has its turn."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.db import connections
 from peersync import numbering
 from peersync.replicas.database import DatabaseReplica
 from peersync.reports import Options
+from peersync.transactions import reading
 from peersync.transfer import Transfer
 from tests.support.crowd import Crowd, Reader
 from tests.support.databases import contents
@@ -100,6 +102,31 @@ def test_no_change_is_lost_and_no_writer_is_locked_out_by_passes(sqlite_nodes: A
         times = [row.key[0] for row in reader.seen]
         untouched = [number for number, text in done.items() if text.startswith("new")]
         assert all(times.count(number) == 1 for number in untouched[:100])
+
+
+def test_who_reads_and_who_writes_do_not_wait_for_each_other(sqlite_nodes: Any) -> None:
+    """A page that is being read keeps no save waiting, and an open transaction no reader: BEGIN IMMEDIATE or not."""
+    alias = sqlite_nodes.a.alias
+    Parent.objects.using(alias).create(id=1)
+    reader = Reader(alias)
+    reader.read()
+    path = str(connections[alias].settings_dict["NAME"])
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as writer:
+        insert = "INSERT INTO zoo_parent (id, x, y, u, b, e) VALUES (?, 'new', '', NULL, 'n', '')"
+        with reading(alias):
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute(insert, [2])
+            writer.execute("COMMIT")
+            assert not Parent.objects.using(alias).filter(id=2).exists(), "one snapshot of the database"
+        assert reader.texts() == ["new"]
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute(insert, [3])
+        began = time.monotonic()
+        assert reader.texts() == []
+        assert time.monotonic() - began < TIMEOUT
+        writer.execute("COMMIT")
+    assert [row.key for row in reader.read()] == [(3,)]
+    assert connections[alias].transaction_mode == "IMMEDIATE"
 
 
 @pytest.mark.slow
