@@ -14,7 +14,7 @@ from peersync import capture, numbering, progress
 from peersync.apply import waiting
 from peersync.apply.records import record_replaced, write_records
 from peersync.conf import settings
-from peersync.histories import given_up, ids_of, rewound, take_new_id
+from peersync.histories import given_up, rewound, take_new_id
 from peersync.progress import Checkpoint
 from peersync.records import Caller
 from peersync.registry import SyncModel
@@ -25,13 +25,17 @@ POLL_SECONDS = 0.5
 
 
 def greet(node: NodeRow, peer: str, caller: Caller) -> None:
-    """Take a new id where my id was given up, or where the caller saw a point of mine that is not mine any more."""
+    """Take a new id where my id was given up, or where the caller saw a point of mine that is not mine any more.
+
+    Points that he saw under an id that I gave up say nothing new: of what was lost then I took leave with that id. Else
+    each peer of a restored hub would have it take another id, and what it wrote in between would be nobody's any more.
+    """
     if caller.node == node.node:
         return
     mark = given_up(node, caller.retired)
     if mark is not None:
         take_new_id(node, mark)
-    elif caller.points and caller.about in ("", *ids_of(node)):
+    elif caller.points and caller.about in ("", node.node):
         common = rewound(node, caller.points)
         if common is not None:
             take_new_id(node, common)

@@ -129,6 +129,34 @@ def test_the_same_row_written_after_the_restore_is_a_conflict_and_kept(pair: Pai
     assert any("before the restore" in f"{record.local}{record.incoming}" for record in kept)
 
 
+def test_a_restored_hub_takes_one_new_id_whoever_comes(pair: Pair) -> None:
+    """Each of its peers saw what was lost; the second one tells nothing that the first had not told already."""
+
+    def meet(peer: NodeDatabase) -> None:
+        names = {"MASTER": peer.alias, "SLAVE": pair.a.alias}
+        with override_settings(SYNC_CONFIG={"MODELS": MODELS, "AUTO_SYNC": "off", **names}):
+            assert [(r.status, r.error) for r in sync(pair.a.alias)] == [("ok", None)] * 2
+
+    meet(pair.c)
+    backup = pair.a.backup()
+    pair.write(pair.a, 1, "after the backup")
+    for other in (pair.b, pair.c):
+        meet(other)
+    pair.a.restore(backup)
+    meet(pair.b)
+    renewed = identity(pair.a)
+    pair.write(pair.a, 2, "after the restore")
+    meet(pair.b)
+    meet(pair.c)
+    pair.write(pair.a, 2, "changed again")
+    meet(pair.b)
+    meet(pair.c)
+    assert identity(pair.a) == renewed
+    for node in (pair.a, pair.b, pair.c):
+        assert pair.texts(node) == {1: "after the backup", 2: "changed again", 3: "first", 4: "first", 5: "first"}
+        assert not Conflict.objects.using(node.alias).exists()
+
+
 def test_renew_before_anything_is_written(pair: Pair) -> None:
     backup = pair.a.backup()
     pair.write(pair.a, 1, "after the backup")
