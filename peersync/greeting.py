@@ -102,9 +102,9 @@ def told(node: NodeRow, checkpoint: Checkpoint, labels: Sequence[str]) -> int:
 
 
 def limits() -> dict[str, int]:
-    """What this node takes: bytes of a body, rows of a batch."""
+    """What this node takes: bytes of a body (as it travels and unpacked) and of a row, rows of a batch, seconds of a poll."""
     bounds = settings().limits
-    return {"body": bounds.body, "unpacked": bounds.unpacked, "batch": bounds.batch, "wait": bounds.wait}
+    return {name: getattr(bounds, name) for name in ("body", "unpacked", "line", "batch", "wait")}
 
 
 def place_of(connection: Any) -> tuple[str, bool]:
