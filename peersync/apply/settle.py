@@ -123,13 +123,16 @@ def _keep_quietly(session: Session, pending: Pending) -> None:
 
 
 def _exit(session: Session, pending: Pending) -> Decision | None:
-    """The row left the source's filter for this node: it goes here too, unless it was changed here meanwhile."""
+    """The row left the source's filter for this node: it goes here too, unless it was changed here meanwhile.
+
+    Its version stays what it was: nobody here has seen what the row says now, and who makes one anew under its key
+    must not claim that he had.
+    """
     row, local = pending.row, pending.local
     facts = session.facts(pending)
     if local.content is None or local.busy or not covers(row.version, to_cover(row, local, facts)):
         return None
     state = replace(local.state) if local.state else State(row.model, local.pk or "", pre=True)
-    state.others = {n: place for n, place in row.version.items() if n != facts.node}
     state.stamp, state.author, state.sender, state.seq, state.gone = row.stamp, row.author, pending.source, None, True
     return Decision("newer", state, write=True)
 

@@ -616,6 +616,19 @@ HISTORIES = [
         filtered=A_TO_B,
         rounds=None,
     ),
+    History(
+        "a row that left the view is known as it was before",
+        "made anew at B under its key, it replaces what A's row says now, unrecorded",
+        """
+        sync A B
+        flag A P1 s
+        sync A B
+        edit B P1
+        """,
+        start={"A": "P1"},
+        filtered=A_TO_B,
+        rounds=None,
+    ),
 ]
 
 # The certain deletion of "the checkpoint owes" is due at once: two nodes are equal after the next round.

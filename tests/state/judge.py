@@ -28,8 +28,10 @@ class Judge:
         self.kept: set[tuple[int, Key]] = set()
         """Target and key: a parent out of view that rows hung on when a transfer ended; it may stay."""
         self._left: dict[tuple[int, Key], Content] = {}
+        self.met: set[tuple[int, Key]] = set()
+        """Target and key: a row that travelled between the two while it was in view."""
         self.shown: set[tuple[int, Key]] = set()
-        """Target and key: a row that the target held as the source has it, while it was in view."""
+        """Of those, what the target held as the source has it, while it was in view."""
 
     # -- while it runs
 
@@ -92,13 +94,18 @@ class Judge:
     def _look(self, rows: list[Rows]) -> None:
         for source, target in self.world.filtered:
             self.had.setdefault((source, target), set()).update(rows[target])
+            # what was deleted at the source, and comes back out of view, is the target's own
+            for places in (self.met, self.shown):
+                places -= {(t, key) for t, key in places if t == target and key not in rows[source]}
             for key, row in rows[target].items():
                 same = rows[source].get(key)
-                if same and same.content == row.content and self.visible(rows[source], key):
+                alike = same is not None and same.content == row.content and self.visible(rows[source], key)
+                if alike and (target, key) in self.met:
                     self.shown.add((target, key))
 
     def saw(self, source: int, target: int, batch: Any) -> None:
         """P8: a key that the target never had is not told it."""
+        self._meet(source, target, batch)
         if (source, target) not in self.world.filtered:
             return
         had = self.had.setdefault((source, target), set())
@@ -109,6 +116,14 @@ class Judge:
                     raise Failure("P8 leak", f"{row.kind} of {key}, which the peer never had")
             elif row.kind == "row":
                 had.add(key)
+
+    def _meet(self, source: int, target: int, batch: Any) -> None:
+        """A row in view that came either way is one that the filtered peer has, as far as the other knows."""
+        for owner, peer in ((source, target), (target, source)):
+            if (owner, peer) in self.world.filtered:
+                rows = self.world.sites[owner].rows()
+                keys = {tables.key_of(row.model, json.dumps(row.key)) for row in batch.rows if row.content}
+                self.met.update((peer, key) for key in keys if self.visible(rows, key))
 
     def ended(self, run: "Run", rows: list[Rows]) -> None:
         """A transfer is over: where rows still hang on a parent that left the view, it stays for good."""
@@ -142,7 +157,14 @@ class Judge:
                 if (s, t) in world.filtered and self._out_of_view(s, t, key, rows):
                     continue
                 found.append(f"{key}: {'ABC'[s]} {a}, {'ABC'[t]} {b}")
+            if (s, t) in world.filtered:
+                found += [f"{key} left the view, and stays" for key in self._left_behind(s, t, rows) - listed]
         return found
+
+    def _left_behind(self, s: int, t: int, rows: list[Rows]) -> set[Key]:
+        """Rows that stand at both alike, and should have gone at the target."""
+        alike = {key for key in rows[s].keys() & rows[t].keys() if rows[s][key].content == rows[t][key].content}
+        return {k for k in alike if not self.visible(rows[s], k) and not self._stays(s, t, k, rows)}
 
     def _out_of_view(self, s: int, t: int, key: Key, rows: list[Rows]) -> bool:
         return key in rows[s] and not self.visible(rows[s], key) and self._stays(s, t, key, rows)
