@@ -17,7 +17,7 @@ from peersync.histories import check_points, known, point_at
 from peersync.numbering import journal_of
 from peersync.records import Batch, Caller, Key, Point, Row
 from peersync.registry import SyncModel
-from peersync.rows import Reader, Stored, as_key, find_model, key_from_json, key_json
+from peersync.rows import Reader, Stored, as_key, find_model, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import unread_names
 from peersync.transactions import NodeRow, reading, writing
@@ -58,8 +58,9 @@ def row_of(
     version = version_of(state, node.node, node.install, node.baseline(model.label))
     tombstone = key_from_json(str(state.key)) if stored is None and state is not None else ()
     key = stored.key if stored is not None else tombstone
+    pk = pk_value(model, stored.pk) if stored is not None and model.brings_pk else None
     if state is None:
-        return Row(model.label, key, version, stored.content if stored else None, 0, node.install, base=True)
+        return Row(model.label, key, version, stored.content if stored else None, 0, node.install, base=True, pk=pk)
     return Row(
         model.label,
         key,
@@ -70,6 +71,7 @@ def row_of(
         base=state.pre,
         seq=state.seq or 0,
         earlier=unread_names(state.earlier, reader, upto),
+        pk=pk,
     )
 
 
@@ -119,7 +121,7 @@ class Collector:
             else:
                 rows[pk] = row_of(self.node, self.model, state, row, self.caller.node, self.read)
                 if shown.get(pk) == "exit":
-                    rows[pk] = replace(rows[pk], kind="exit", content=None)  # type: ignore[type-var]  # it was just set
+                    rows[pk] = replace(rows[pk], kind="exit", content=None, pk=None)  # type: ignore[type-var]  # it was just set
         self._hide_targets(rows, stored)
         return rows
 

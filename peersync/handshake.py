@@ -32,6 +32,8 @@ class Agreement:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     bulk: dict[str, tuple[str, ...]] = field(default_factory=dict)
     filtered: frozenset[str] = frozenset()
+    own_numbers: set[str] = field(default_factory=set)
+    """Models whose primary keys are of another type at the other side: rows do not bring theirs along."""
     warnings: list[str] = field(default_factory=list)
 
     def as_target(self) -> Caller:
@@ -124,6 +126,8 @@ def _agree(agreement: Agreement, models: Sequence[str] | None) -> None:
         elif _travels(model, source.role, target.role) and _travels(other, source.role, target.role):
             agreement.names[model.label] = _fields(agreement, model, other)
             agreement.bulk[model.label] = _bulk(model, other)
+            if model.pk != other.pk:
+                agreement.own_numbers.add(model.label)
     _roles(agreement, source, target)
     here = {m.label for m in source.models}
     agreement.warnings += [

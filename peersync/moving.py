@@ -111,7 +111,8 @@ class Mover:
 
     def _projected(self, batch: Batch) -> Batch:
         self.sent += len(batch.rows) + (batch.bulk.count if batch.bulk else 0)
-        return project(batch, {label: self._agreed.names[label] for label in batch.fields})
+        names = {label: self._agreed.names[label] for label in batch.fields}
+        return project(batch, names, self._agreed.own_numbers)
 
     def _apply(self, batch: Batch) -> Any:
         outcome: Outcome = self.target.apply(self.sender, batch)

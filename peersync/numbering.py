@@ -16,7 +16,7 @@ from django.db import connections
 from peersync import clock, states
 from peersync.histories import mint
 from peersync.registry import SyncModel, registry
-from peersync.rows import Reader, existing, key_from_json, key_json
+from peersync.rows import Reader, existing, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import earlier_keys, key_before, number_names, take_over, unnumbered_names
 from peersync.transactions import NodeRow, translated, writing
@@ -157,9 +157,7 @@ def fold(
 
 def plain_key_json(model: SyncModel, pk: str) -> str:
     """The wire key of a row whose key is its local primary key."""
-    wire = model.pk.wire
-    value: Any = int(pk) if wire in ("int", "duration") else bool(int(pk)) if wire == "bool" else pk
-    return json.dumps([value], ensure_ascii=False)
+    return json.dumps([pk_value(model, pk)], ensure_ascii=False)
 
 
 def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: dict[str, State]) -> None:

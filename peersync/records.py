@@ -48,6 +48,9 @@ class Row:
     seq: int = 0
     kind: Kind = "row"
     earlier: tuple[Key, ...] = ()
+    pk: Any = None
+    """The source's primary key as a wire value, where the key does not name it: a row that is made from it keeps that
+    where it is free."""
 
     @property
     def deleted(self) -> bool:
@@ -112,6 +115,8 @@ class ModelInfo:
     bulk: tuple[str, ...] = ()
     """Bulk encodings that this replica could send or take for the model."""
     empty: bool = False
+    pk: str = ""
+    """Type of the primary key that rows bring along beside their keys; empty where they bring none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ __all__ = [
 ]
 
 
+KEPT_TYPES = ("int", "text", "uuid", "date", "datetime", "decimal")
+"""Types of primary keys that a row made at the receiver keeps where they are free (see ``SyncModel.brings_pk``)."""
+
+
 @dataclass(frozen=True)
 class SyncModel:
     """One synchronised table. ``fields`` travel as content (key fields among them); ``key`` names a row."""
@@ -85,6 +89,17 @@ class SyncModel:
     def plain_key(self) -> bool:
         """The key is the local primary key itself: the same number names the row on every node."""
         return not self.identity and self.key[0].target is None
+
+    @cached_property
+    def brings_pk(self) -> bool:
+        """Whether rows bring their primary key along: where nothing that names them or travels with them says it."""
+        field = self.model._meta.pk
+        return bool(
+            self.identity
+            and not self.through
+            and field.name not in (*self.identity, *self.names)
+            and self.pk.wire in KEPT_TYPES
+        )
 
     @cached_property
     def identity_columns(self) -> tuple[RawColumn, ...]:

@@ -44,6 +44,12 @@ def key_from_json(text: str) -> Key:
     return as_key(json.loads(text))
 
 
+def pk_value(model: SyncModel, pk: str) -> Any:
+    """The wire value of a local primary key that is given as text."""
+    wire = model.pk.wire
+    return int(pk) if wire in ("int", "duration") else bool(int(pk)) if wire == "bool" else pk
+
+
 class Reader:
     """The SELECT that reads rows of one model as wire values: a join for each foreign key whose target has an identity."""
 

@@ -7,7 +7,7 @@ that the database itself writes and reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -292,8 +292,13 @@ class _Page:
         return rows, len(rows)
 
 
-def project(batch: Batch, names: dict[str, Sequence[str]]) -> Batch:
-    """The batch with the fields of ``names`` alone, per model: what both sides synchronise."""
+def project(batch: Batch, names: Mapping[str, Sequence[str]], own_numbers: Collection[str] = ()) -> Batch:
+    """The batch with the fields of ``names`` alone, per model: what both sides synchronise.
+
+    ``own_numbers``: models whose rows do not bring their primary key along.
+    """
+    if any(label in own_numbers for label in batch.fields):
+        batch = replace(batch, rows=[replace(r, pk=None) if r.model in own_numbers else r for r in batch.rows])
     if all(tuple(names[label]) == fields for label, fields in batch.fields.items() if label in names):
         return batch
     places = {

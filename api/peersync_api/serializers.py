@@ -145,6 +145,13 @@ class RowSerializer(serializers.Serializer[Any]):
     seq = Shape(COUNT, required=False)
     kind = Shape({"type": "string", "enum": ["row", "busy", "exit", "none"]}, required=False)
     earlier = Shape(listing(KEY), required=False)
+    pk = Shape(
+        {
+            "type": ["integer", "string"],
+            "description": "The source's primary key, where the key does not name it; beside contents only.",
+        },
+        required=False,
+    )
 
 
 class BulkSerializer(serializers.Serializer[Any]):

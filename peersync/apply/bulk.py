@@ -11,8 +11,9 @@ from django.db import DatabaseError, transaction
 from django.db.models import Field
 
 from peersync import capture
+from peersync.apply.sequences import move_past
 from peersync.apply.session import Session
-from peersync.apply.write import Writer, forward_sequence, varies
+from peersync.apply.write import Writer, varies
 from peersync.codec import key_text
 from peersync.copying import SETTINGS, copy_in, escaped
 from peersync.errors import WireError
@@ -38,7 +39,7 @@ class _Loader:
         self.quote = self.connection.ops.quote_name
         by_name = {field.name: field for field in self.model.fields}
         self.fields = [by_name[name] for name in session.batch.fields[bulk.model]]
-        self.defaults = self.writer.defaults(self.fields)
+        self.defaults = self.writer.defaults({field.column for field in self.fields})
         self.columns = ", ".join(self.quote(field.column) for field in self.fields)
         first, last = (key_text(key[0]) for key in (bulk.first, bulk.last))
         mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
@@ -78,6 +79,9 @@ class _Loader:
 
     def write(self) -> bool:
         """Put the rows in, with states where somebody else may read; False where the database refuses one of them."""
+        warning = move_past(self.connection, self.model, self.bulk.last)
+        if warning and warning not in self.session.warnings:
+            self.session.warnings.append(warning)
         try:
             with transaction.atomic(using=self.session.node.alias):
                 with capture.off(self.connection, [self.model.table]):
@@ -87,10 +91,6 @@ class _Loader:
                     self._states()
         except DatabaseError:
             return False
-        if self.model.pk.automatic:
-            warning = forward_sequence(self.writer, int(self.bulk.last[0]))
-            if warning and warning not in self.session.warnings:
-                self.session.warnings.append(warning)
         return True
 
     def _stateless(self) -> bool:

@@ -71,6 +71,8 @@ class Session:
     called: Mapping[str, Mapping[Key, Key]] = field(default_factory=dict)
     """Keys of incoming rows → those under which they stand here, where they differ."""
     consumed: dict[str, int] = field(default_factory=dict)
+    drawn: dict[str, set[int]] = field(default_factory=dict)
+    """Per model, numbers for new rows that its sequence gave to this session, or never gives (:mod:`peersync.apply.numbers`)."""
     alone: bool = False
     """Nobody but this source has read this node, and no first contact from another has begun here."""
 
@@ -138,6 +140,16 @@ def check_fields(session: Session) -> None:
     for row in session.batch.rows:
         if row.model not in session.batch.fields:
             raise UnknownModel(f"The batch has a row of {row.model!r}, which its header does not name.")
+        if row.pk is not None:
+            _check_pk(session, row)
+
+
+def _check_pk(session: Session, row: Row) -> None:
+    model = session.model(row.model)
+    if not model.brings_pk:
+        raise WireError(f"A row of {row.model} brings a primary key along that its key or its fields say already.")
+    if not model.pk.codec(session.connection.vendor).valid(row.pk):
+        raise WireError(f"A row of {row.model} brings a primary key along that is not of the type {model.pk.wire}.")
 
 
 def decide_all(session: Session, pendings: Iterable[Pending], forced: frozenset[tuple[str, Key]]) -> None:

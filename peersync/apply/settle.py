@@ -13,9 +13,11 @@ from peersync.apply import waiting
 from peersync.apply.cascade import carry_out
 from peersync.apply.constraints import Block, Place, Plan, Weigher
 from peersync.apply.loading import load
+from peersync.apply.numbers import kept
 from peersync.apply.records import record
+from peersync.apply.sequences import move_past
 from peersync.apply.session import Pending, Session, decide_all
-from peersync.apply.write import Writer, forward_sequence
+from peersync.apply.write import Writer
 from peersync.conflicts import Decision, to_cover, unclaimed
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, as_key, key_json, plain_reference
@@ -166,9 +168,14 @@ def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
 
 def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> None:
     writer = Writer(session, model)
+    born = [p for p in rows if p.inserts]
+    numbers = kept(session, model, born)
 
     def insert(pendings: Sequence[Pending]) -> None:
-        got = writer.insert(pendings)
+        numbered = [p for p in pendings if p.place in numbers]
+        others = [p for p in pendings if p.place not in numbers] if numbered else pendings
+        got = writer.insert(numbered, [numbers[p.place] for p in numbered]) if numbered else {}
+        got |= writer.insert(others) if others else {}
         for pending in pendings:
             pending.local.pk = got.get(pending.row.key, pending.local.pk)
 
@@ -176,8 +183,11 @@ def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> Non
         insert([_unbound(model, pending) for pending in pendings])
         writer.update(pendings)
 
+    if model.plain_key:
+        warning = move_past(session.connection, model, [p.row.key[0] for p in born])
+        if warning and warning not in session.warnings:
+            session.warnings.append(warning)
     with capture.off(session.connection, [model.table]):
-        born = [p for p in rows if p.inserts]
         for group in _by_fields(born):
             levels, circles = _levels(model, group)
             for level in levels:
@@ -186,10 +196,6 @@ def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> Non
         changed = [p for p in rows if p.writes and not p.row.deleted and not p.inserts]
         for group in _by_fields(changed):
             _guarded(session, group, writer.update)
-    keys = [int(p.local.pk) for p in born if p.local.pk and model.pk.wire == "int"]
-    warning = forward_sequence(writer, max(keys, default=0))
-    if warning and warning not in session.warnings:
-        session.warnings.append(warning)
 
 
 def _by_fields(rows: Sequence[Pending]) -> list[list[Pending]]:

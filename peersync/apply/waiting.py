@@ -37,6 +37,7 @@ def pack(pending: Pending) -> str:
             "base": row.base,
             "seq": row.seq,
             "earlier": row.earlier,
+            "pk": row.pk,
         },
         ensure_ascii=False,
     )
@@ -56,6 +57,7 @@ def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
         found["seq"],
         found.get("kind", "row"),
         tuple(as_key(key) for key in found["earlier"]),
+        found.get("pk"),
     )
     return Pending(row, source, found["install"], tuple(found["names"]), waiting)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -63,17 +63,25 @@ class Writer:
 
     # ------------------------------------------------------------------ statements
 
-    def insert(self, pendings: Sequence[Pending]) -> dict[Key, str]:
-        """Insert the rows; wire key → the local primary key that each got."""
+    def insert(self, pendings: Sequence[Pending], pks: Sequence[str] = ()) -> dict[Key, str]:
+        """Insert the rows; wire key → the local primary key that each got.
+
+        ``pks``: primary keys to be given to them, one for each, where neither key nor content says them.
+        """
         fields, values = self.columns(pendings)
-        defaults = self.defaults(fields)
-        raws = [f.raw for f in fields] + [RawColumn(str(f.column), f) for f, _ in defaults]
+        raws = [f.raw for f in fields]
+        if pks:
+            raws.append(self.model.pk)
+            values.append([self._parameter(self.model.pk, pk) for pk in pks])
+        given = len(raws)
+        defaults = self.defaults({raw.name for raw in raws})
+        raws += [RawColumn(str(f.column), f) for f, _ in defaults]
         values += [self._default_values(field, value, len(pendings)) for field, value in defaults]
-        self._insert(raws, values, [True] * len(fields) + [False] * len(defaults))
+        self._insert(raws, values, [True] * given + [False] * len(defaults))
         keys = [p.row.key for p in pendings]
         if self.model.plain_key:
             return {key: key_text(key[0]) for key in keys}
-        return find_model(self.connection, self.model, keys)
+        return dict(zip(keys, pks, strict=True)) if pks else find_model(self.connection, self.model, keys)
 
     def _insert(self, raws: Sequence[RawColumn], values: list[list[Any]], wires: list[bool]) -> None:
         names = ", ".join(self.quote(raw.name) for raw in raws)
@@ -176,9 +184,8 @@ class Writer:
 
     # ------------------------------------------------------------------ what is not sent
 
-    def defaults(self, sent: Sequence[SyncField]) -> list[tuple[Field[Any, Any], Any]]:
-        """Columns that did not come: the field's default, else the type's empty value; a password is unusable."""
-        columns = {f.column for f in sent}
+    def defaults(self, columns: Collection[str]) -> list[tuple[Field[Any, Any], Any]]:
+        """The other columns, that did not come: the field's default, else the type's empty value; a password is unusable."""
         found = []
         for field in self.model.model._meta.local_concrete_fields:
             if field.column in columns or isinstance(field, models.AutoField) or getattr(field, "generated", False):
@@ -243,25 +250,3 @@ def _plain(value: Any) -> Any:
     """A parameter that fits into an array: what Django wraps for the driver, unwrapped."""
     adapted = getattr(value, "adapted", None) or getattr(value, "obj", None)
     return json.dumps(adapted) if isinstance(adapted, (dict, list)) else value
-
-
-def forward_sequence(writer: Writer, highest: int) -> str | None:
-    """Move the sequence of an automatic key past a key that was written, never back. A warning where that is refused."""
-    model, connection = writer.model, writer.connection
-    if connection.vendor != "postgresql" or not model.pk.automatic or highest < 1:
-        return None
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [writer.quote(model.table), model.pk.name])
-        name = cursor.fetchone()[0]
-        if name is None:
-            return None
-        cursor.execute(
-            "SELECT has_sequence_privilege(%s, 'UPDATE'), has_sequence_privilege(%s, 'SELECT')", [name, name]
-        )
-        if cursor.fetchone() != (True, True):
-            return f"The sequence {name} could not be moved past {highest}: GRANT ALL ON SEQUENCE {name} to this role."
-        cursor.execute(
-            f"SELECT setval(%s, %s) FROM {name} WHERE last_value < %s OR (last_value = %s AND NOT is_called)",
-            [name, highest, highest, highest],
-        )
-    return None

@@ -108,6 +108,7 @@ class DatabaseReplica:
                 filtered,
                 snapshot.bulk_encoding(model, connection.vendor, filtered=filtered),
                 model.label in empty,
+                model.pk.wire if model.brings_pk else "",
             )
 
     def renew(self, common: Point) -> str:

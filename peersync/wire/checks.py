@@ -201,6 +201,15 @@ def _key_value(value: Any, what: str, depth: int, budget: list[int]) -> Any:
     raise WireError(f"{what} holds a value that cannot name a row")
 
 
+def scalar(value: Any, what: str) -> int | str:
+    """A single value that may be a primary key: an integer or a text."""
+    if type(value) is int and -_INT <= value < _INT:
+        return value
+    if type(value) is str:
+        return string(value, what, _KEY_TEXT)
+    raise WireError(f"{what} is neither an integer of at most 64 bits nor a text")
+
+
 def version(value: Any, what: str = "version") -> dict[str, int]:
     """``{node: place}``: places from 0 to below 2^62, nodes as canonical UUIDs, at most a thousand."""
     if type(value) is not dict or len(value) > MAX_ENTRIES:

@@ -1,13 +1,14 @@
 """One row as JSON. An object whose members are left out where they say nothing.
 
-``{"model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier"}``
+``{"model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk"}``
 
 * ``model``: left out in a batch of one model.
 * ``version``: left out where it is that of an untracked row (``base`` is true then), ``{install: 0}`` and the
   baselines of the row's model; the reader makes it again from the header.
 * ``content``: the values in the order of the header's ``fields``; null for a tombstone; kind ``row``
   alone has it, and always.
-* ``stamp`` 0, ``author`` "", ``base`` false, ``seq`` 0, ``kind`` "row" and ``earlier`` [] are left out.
+* ``pk``: the source's primary key, where the key does not name it; only beside contents.
+* ``stamp`` 0, ``author`` "", ``base`` false, ``seq`` 0, ``kind`` "row", ``earlier`` [] and no ``pk`` are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[str, ...] = get_args(Kind)
 MAX_EARLIER = 1000
-_MEMBERS = frozenset(("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier"))
+_MEMBERS = frozenset(("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk"))
 _UNTRACKED = frozenset(("key", "content"))
 
 
@@ -65,6 +66,8 @@ class RowForm:
             value = getattr(row, name)
             if value:
                 obj[name] = value
+        if row.pk is not None:
+            obj["pk"] = row.pk
         return obj
 
     def read(self, obj: Any) -> Row:
@@ -79,17 +82,19 @@ class RowForm:
         key = checks.key(obj.get("key"))
         kind = self._kind(obj)
         base, version = self._version(obj, model)
+        content = self._content(obj, model, kind)
         return Row(
             model=model,
             key=key,
             version=version,
-            content=self._content(obj, model, kind),
+            content=content,
             stamp=checks.integer(obj.get("stamp", 0), "stamp", high=checks.MAX_STAMP),
             author=checks.uuid_or_empty(obj.get("author", ""), "author"),
             base=base,
             seq=checks.integer(obj.get("seq", 0), "seq"),
             kind=kind,
             earlier=checks.listing(obj["earlier"], "earlier", checks.key, MAX_EARLIER) if "earlier" in obj else (),
+            pk=self._pk(obj, content),
         )
 
     def _read_untracked(self, obj: dict[str, Any], model: str) -> Row:
@@ -123,6 +128,14 @@ class RowForm:
         if untracked is None or "base" in obj:
             raise WireError("the row lacks the member 'version'")
         return True, dict(untracked)
+
+    @staticmethod
+    def _pk(obj: dict[str, Any], content: tuple[Any, ...] | None) -> Any:
+        if "pk" not in obj:
+            return None
+        if content is None:
+            raise WireError("a row without content has no pk")
+        return checks.scalar(obj["pk"], "pk")
 
     def _content(self, obj: dict[str, Any], model: str, kind: str) -> tuple[Any, ...] | None:
         if kind != "row":

@@ -17,6 +17,7 @@ ROUNDS = 12
 MENDINGS = 6
 UNIQUE = ("U", "V")
 NOT_OURS = "not_open"
+FOR_OTHERS = ("parent", "children")
 """What the peer must not change, since a filter hides it from him, is kept for the owner alone."""
 
 
@@ -211,10 +212,10 @@ class Judge:
             raise Failure("P7 storm", f"{sent} rows move between idle nodes; {errors}")
 
     def _stuck(self, site: "Site") -> dict[Key, str]:
-        """What waits there still, without what a filter closes to the peer, and what hangs on that."""
+        """What waits there still, without what a filter closes to the peer, what hangs on that, and what waits for those."""
         waiting = tables.waiting(site.connection)
         closed = {key for key, why in waiting.items() if why == NOT_OURS}
-        return {k: why for k, why in waiting.items() if k not in closed and not (closed and why == "parent")}
+        return {k: why for k, why in waiting.items() if k not in closed and not (closed and why in FOR_OTHERS)}
 
     def _mend(self) -> None:
         """The user mends what is listed; then nothing may be listed any more."""

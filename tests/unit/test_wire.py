@@ -74,6 +74,7 @@ def rows(draw: st.DrawFn, models: tuple[str, ...], untracked: dict[str, dict[str
         seq=draw(places),
         kind=kind,
         earlier=tuple(draw(st.lists(keys, max_size=2))),
+        pk=draw(st.one_of(st.none(), st.integers(-(1 << 63), (1 << 63) - 1), text)) if content is not None else None,
     )
 
 
@@ -304,6 +305,13 @@ BAD_ROWS = [
     (b'{"key":[1],"content":[1,"a"],"kind":[]}', "kind"),
     (b'{"key":[1],"content":[1,"a"],"kind":"busy"}', "no content"),
     (b'{"key":[1],"content":[1,"a"],"earlier":[1]}', "earlier"),
+    (b'{"key":[1],"content":[1,"a"],"pk":null}', "pk"),
+    (b'{"key":[1],"content":[1,"a"],"pk":true}', "pk"),
+    (b'{"key":[1],"content":[1,"a"],"pk":1.5}', "pk"),
+    (b'{"key":[1],"content":[1,"a"],"pk":[1]}', "pk"),
+    (b'{"key":[1],"content":[1,"a"],"pk":9223372036854775808}', "pk"),
+    (b'{"key":[1],"content":null,"version":{},"pk":1}', "pk"),
+    (b'{"key":[1],"kind":"exit","version":{},"pk":1}', "pk"),
     (b'{"key":[1],"content":[1,"a"],"earlier":[]' + b"}" * 2, "JSON"),
     (NAN, "NaN"),
     (b'{"key":[1],"content":[Infinity,"a"]}', "Infinity"),

@@ -136,3 +136,14 @@ class Secret(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Badge(models.Model):
+    """Known by its code; its primary key is no number."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    code = models.CharField(max_length=50, unique=True)
+    holder = models.ForeignKey(Sku, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.code} ({self.pk})"

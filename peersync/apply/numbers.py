@@ -1,0 +1,80 @@
+"""Which rows that are made here keep the primary key that they have at the source, where that does not name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from peersync import states
+from peersync.apply.constraints import Place
+from peersync.apply.sequences import counter, own, reserve
+from peersync.apply.session import Pending, Session
+from peersync.codec import key_text
+from peersync.numbering import journal_of
+from peersync.registry import SyncModel
+from peersync.rows import existing
+
+
+def kept(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Place, str]:
+    """Place of a row that is about to be made → the primary key that it brings along, where that is free here.
+
+    Free: nothing stands or stood under it. An automatic key of PostgreSQL must besides be one that the sequence has not
+    given yet, since an open transaction may hold it; the sequence is moved first, for good. Of two rows that want one
+    number the first gets it.
+    """
+    wanted = _wanted(session, model, born)
+    if not wanted:
+        return {}
+    free = _free(session, model, wanted)
+    if model.pk.automatic:
+        back = {pk for pk in free if _its_own(wanted[pk], pk)}
+        free = back | _above(session, model, free - back)
+        reserve(session.connection, model, max((int(pk) for pk in free), default=0))
+    return {wanted[pk].place: pk for pk in free}
+
+
+def _wanted(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[str, Pending]:
+    if not model.brings_pk:
+        return {}
+    valid = model.pk.codec(session.connection.vendor).valid
+    most = _most(session, model)
+    found: dict[str, Pending] = {}
+    for pending in born:
+        pk = pending.row.pk
+        # a row that waited may have come under other settings
+        if pk is not None and valid(pk) and (most is None or pk <= most):
+            found.setdefault(key_text(pk), pending)
+    return found
+
+
+def _most(session: Session, model: SyncModel) -> int | None:
+    """The highest automatic key that a peer may bring: he must not use up the numbers that this node has left."""
+    if not model.pk.automatic:
+        return None
+    highest = session.connection.ops.integer_field_range(model.pk.field.get_internal_type())[1]
+    return None if highest is None else int(highest) // 4 * 3
+
+
+def _free(session: Session, model: SyncModel, wanted: dict[str, Pending]) -> set[str]:
+    """Those under which no row stands, no state of another one, and nothing that was noted and has no state yet."""
+    connection, label = session.connection, model.label
+    free = set(wanted) - existing(connection, model, wanted)
+    free -= {pk for pk in states.load(connection, label, free) if not _its_own(wanted[pk], pk)}
+    return free - set(journal_of(session.node, label, free, take=False))
+
+
+def _its_own(pending: Pending, pk: str) -> bool:
+    """Whether the row itself stood under it before it was deleted here."""
+    return pending.local.state is not None and pending.local.state.pk == pk
+
+
+def _above(session: Session, model: SyncModel, pks: Iterable[str]) -> set[str]:
+    """Those that nobody was given by the sequence. What was drawn for a set that was then refused is still ours."""
+    if session.connection.vendor != "postgresql":
+        return set(pks)
+    numbers = {int(pk): pk for pk in pks}
+    mine = session.drawn.setdefault(model.label, set())
+    missing = numbers.keys() - mine
+    found = counter(session.connection, model) if missing else None
+    if found is not None and found.accepts:
+        mine |= own(session.connection, found, missing)
+    return {pk for number, pk in numbers.items() if number in mine}
