@@ -12,13 +12,14 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core import checks
 from django.core.signals import setting_changed
 
 from peersync.conf_peers import PEER_KEYS, PeerSettings, read_peer
 from peersync.conf_values import ByModel, Problems, Values, nearest, quoted
 from peersync.errors import ConfigurationError
 
-__all__ = ["KEYS", "Limits", "PeerSettings", "Settings", "problems", "settings"]
+__all__ = ["KEYS", "Limits", "PeerSettings", "Settings", "problems", "require_sound", "settings"]
 
 NAME = "SYNC_CONFIG"
 KEYS = (
@@ -122,6 +123,24 @@ def settings() -> Settings:
     return found
 
 
+def require_sound() -> None:
+    """Raise ConfigurationError with the first of our system checks that is an error and not silenced.
+
+    A server that Django does not check (WSGI, ASGI) comes here too: a field misspelt in EXCLUDE would travel.
+    """
+    error = _unsound()
+    if error is not None:
+        raise ConfigurationError(error.detail, hint=error.hint)
+
+
+@lru_cache(maxsize=1)
+def _unsound() -> ConfigurationError | None:
+    for message in checks.run_checks(tags=["peersync"]):
+        if message.is_serious() and not message.is_silenced():
+            return ConfigurationError(f"{message.msg} ({message.id})", hint=message.hint or "")
+    return None
+
+
 def problems() -> list[ConfigurationError]:
     """Every mistake of form; ``extra["kind"]`` is ``key``, ``type``, ``value`` or ``later``."""
     return list(_read()[1])
@@ -211,12 +230,12 @@ def _limits(values: Values, raw: Any, where: str) -> Limits | None:
 def _retention(values: Values, raw: Any, where: str) -> dict[str, int] | None:
     """One number for all, or one for each."""
     if not isinstance(raw, Mapping):
-        days = values.number(raw, where)
+        days = values.days(raw, where)
         return None if days is None else dict.fromkeys(RETENTION, days)
     names = tuple(name.upper() for name in RETENTION)
     found = dict(RETENTION)
     for key, value in _known(values.mapping(raw, where) or {}, names, where, values.problems).items():
-        found[key.lower()] = values.number(value, quoted(where, key)) or found[key.lower()]
+        found[key.lower()] = values.days(value, quoted(where, key)) or found[key.lower()]
     return found
 
 
@@ -240,13 +259,14 @@ _READERS: dict[str, Callable[[Values, Any, str], Any]] = {
     "MAX_CLOCK_SKEW": Values.number,
     "MAX_CONFLICTS": Values.number,
     "MAX_CASCADE": Values.number,
-    "KEEP_TOMBSTONES": Values.number,
+    "KEEP_TOMBSTONES": Values.days,
     "RETENTION": _retention,
     "LIMITS": _limits,
 }
 
 
 def _forget(**kwargs: Any) -> None:
+    _unsound.cache_clear()
     if kwargs.get("setting") in (NAME, "DATABASES"):
         _read.cache_clear()
 

@@ -23,6 +23,8 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 POLICIES = ("latest", "master", "slave", "source", "target")
 LATER_POLICIES = ("merge", "manual")
+MOST_DAYS = 36_500
+"""A hundred years: a date can be that far back, and nothing is kept longer."""
 DIRECTIONS = ("both", "master-to-slave", "slave-to-master")
 
 
@@ -98,14 +100,19 @@ class Values:
             return None
         return value
 
-    def number(self, value: Any, where: str, least: int = 1) -> int | None:
+    def number(self, value: Any, where: str, most: int = 1 << 40) -> int | None:
+        """Whole numbers from 1 on; ``most``: what no column and no date is too small for."""
         if isinstance(value, bool) or not isinstance(value, int):
             self.problems.wrong_type(where, "an int", value)
             return None
-        if value < least:
-            self.problems.note("value", f"{where} is {value}.", f"Give it at least {least}.", where)
+        if not 1 <= value <= most:
+            hint = "Give it at least 1." if value < 1 else f"Give it at most {most}."
+            self.problems.note("value", f"{where} is {value}.", hint, where)
             return None
         return value
+
+    def days(self, value: Any, where: str) -> int | None:
+        return self.number(value, where, MOST_DAYS)
 
     def text(self, value: Any, where: str) -> str | None:
         if not isinstance(value, str):

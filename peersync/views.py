@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from django.db import Error
 from django.db.models import ForeignKey, Model, QuerySet
 from django.utils.module_loading import import_string
 
 from peersync import states
 from peersync.conf import settings
+from peersync.errors import ConfigurationError
 from peersync.registry import Registry, SyncModel, label_of, on_change, registry
 from peersync.states import list_parameter, text_list
 from peersync.transactions import NodeRow
@@ -72,7 +74,7 @@ class View:
     def _filtered(self, model: SyncModel) -> QuerySet[Any]:
         rows: QuerySet[Any] = model.model._base_manager.using(self.alias).all()
         if isinstance(model.filter, str):
-            rows = import_string(model.filter)(rows, self.peer)
+            rows = _called(model, rows, self.peer)
         elif model.filter:
             rows = rows.filter(**model.filter)
         return rows
@@ -85,6 +87,21 @@ class View:
                 memory = remembered(node, peer_node, model.label)
                 had = {pk for pk, place in memory.items() if place == IN_VIEW}
                 feed_again(node, model.label, now ^ had)
+
+
+def _called(model: SyncModel, rows: QuerySet[Any], peer: str) -> QuerySet[Any]:
+    """What the project's own function makes of the rows. ConfigurationError where it fails."""
+    hint = "It must be a function (queryset, name_of_the_peer) -> queryset."
+    where = f"FILTER of {model.label}, {model.filter},"
+    try:
+        found = import_string(str(model.filter))(rows, peer)
+    except Error:
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{where} failed: {type(error).__name__}: {error}", hint=hint) from error
+    if not isinstance(found, QuerySet) or found.model is not model.model:
+        raise ConfigurationError(f"{where} gave no queryset of {model.label}.", hint=hint)
+    return found
 
 
 def remembered(node: NodeRow, peer_node: str, label: str, pks: Iterable[str] | None = None) -> dict[str, int]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core import checks
 from django.core.management.base import CommandError, CommandParser
 
-from peersync.errors import ConfigurationError
+from peersync.errors import PeersyncError
 from peersync.registry import expand, registry
 
 if TYPE_CHECKING:
@@ -27,9 +26,22 @@ DIRECTIONS = {
 WRONG_ARGUMENTS = 2
 
 
-def wrong(message: str) -> CommandError:
+class WrongArguments(PeersyncError):
+    """The arguments contradict themselves, or name what there is not."""
+
+    code = "arguments"
+
+
+class Wrong(CommandError):
     """Exit status 2."""
-    return CommandError(message, returncode=WRONG_ARGUMENTS)
+
+    def as_error(self) -> PeersyncError:
+        """For ``--json``."""
+        return WrongArguments(str(self))
+
+
+def wrong(message: str) -> Wrong:
+    return Wrong(message, returncode=WRONG_ARGUMENTS)
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -122,10 +134,3 @@ def labels(patterns: Sequence[str] | None) -> tuple[str, ...] | None:
 def owner(through: type[Model]) -> Any:
     """The model whose many-to-many field made this table."""
     return through._meta.auto_created
-
-
-def check_settings() -> None:
-    """Raise ConfigurationError with the first of our own checks that is an error."""
-    for message in checks.run_checks(tags=["peersync"]):
-        if message.is_serious() and not message.is_silenced():
-            raise ConfigurationError(f"{message.msg} ({message.id})", hint=message.hint or "")

@@ -92,16 +92,25 @@ def _named(target: Target, options: dict[str, Any]) -> Chosen:
 
 def _by_url(options: dict[str, Any]) -> Chosen:
     url = options["peer_url"].rstrip("/") + "/"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    host = _host(url)
+    if not host:
         raise wrong(f'{options["peer_url"]} is no URL. Write it as "https://host/peersync/".')
     entry = next((peer for peer in settings().peers.values() if peer.url == url), None)
     token = _given_token(options) or os.environ.get(TOKEN) or (entry.token if entry else None)
-    name = entry.name if entry else parts.netloc.rpartition("@")[2]
+    name = entry.name if entry else host
     if not token:
         raise wrong(_no_token(name))
     insecure = entry.insecure if entry else False
     return Chosen(Target(name), HttpReplica(name, url, token, insecure=insecure))
+
+
+def _host(url: str) -> str:
+    """Host and port; empty where the text is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that do not close
+        return ""
+    return parts.netloc.rpartition("@")[2] if parts.scheme in ("http", "https") else ""
 
 
 def _given_token(options: dict[str, Any]) -> str | None:

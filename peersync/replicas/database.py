@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from peersync import clock, digests, feed, greeting, numbering, progress, snapshot
 from peersync.apply import apply_batch
 from peersync.apply.session import own_role
+from peersync.conf import require_sound
 from peersync.errors import UnknownField, UnknownModel
 from peersync.histories import newest_passes, point_at, retired_of, take_new_id
 from peersync.records import (
@@ -36,9 +37,11 @@ class DatabaseReplica:
     """The database behind an alias, as one peer may see it.
 
     ``peer``: the name under which this database knows whoever asks; what PEERS narrows for it holds.
+    Raises ConfigurationError where the settings have a mistake: nothing is read or written on top of one.
     """
 
     def __init__(self, alias: str, *, peer: str = "") -> None:
+        require_sound()
         self.alias, self.peer = alias, peer
         self.name = alias
         self.view = View(alias, peer)

@@ -42,6 +42,7 @@ _PACK_ABOVE = 1024
 _CHUNK = 1 << 16
 _PROBLEM_BYTES = 1 << 16
 _CONNECT_SECONDS = 10
+SHORTEST_TOKEN = 8
 
 
 @dataclass(frozen=True)
@@ -245,9 +246,13 @@ class Transport:
 
     def _in_words(self, error: PeersyncError) -> PeersyncError:
         """The error with the peer's name, and without the token: a peer may well repeat what it was sent."""
-        detail, hint = (text.replace(self._token, "…") for text in (error.detail, error.hint))
+        detail, hint = (self._hidden(text) for text in (error.detail, error.hint))
         prefix = f"{self.name}: "
         return type(error)(prefix + detail.removeprefix(prefix), hint=hint, **error.extra)
+
+    def _hidden(self, text: str) -> str:
+        """What is shorter than any token was made up by hand, and stands in many a word."""
+        return text.replace(self._token, "…") if len(self._token) >= SHORTEST_TOKEN else text
 
 
 def _new_session() -> requests.Session:

@@ -242,6 +242,7 @@ class TestWrongArguments:
             (["--direction=push", "--peer=nobody"], "no peer nobody"),
             (["--direction=push", "--peer=branch"], "no URL"),
             (["--direction=push", "--peer-url=ftp://x", "--token=t"], "no URL"),
+            (["--direction=push", "--peer-url=http://[::1/", "--token=t"], "no URL"),
             (["--direction=push", "--peer-url=https://x.example/peersync/"], "sync_peer add"),
             (["--direction=push", "--peer-url=https://x.example/peersync/", "--token-file=/none"], "cannot be read"),
             (["--direction=push", "--token=t"], "takes no token"),
@@ -253,6 +254,15 @@ class TestWrongArguments:
         answer = run("sync_data", *given)
         assert answer.status == 2
         assert word in answer.error
+
+    def test_with_json_they_are_told_in_json_too(self, pair: Any) -> None:
+        answer = run("sync_data", "--direction=push", "--peer=nobody", "--json")
+        assert answer.status == 2
+        assert answer.json == {
+            "status": "failed",
+            "transfers": [],
+            "error": {"code": "arguments", "detail": answer.error},
+        }
 
     @pytest.mark.parametrize("given", [[], ["--direction=up"], ["--direction=push", "--peer=a", "--all-peers"]])
     def test_what_argparse_refuses(self, pair: Any, given: list[str]) -> None:
@@ -327,6 +337,7 @@ class TestOverHttp:
         assert answer.status == 1
         assert answer.json["status"] == "failed"
         assert answer.json["error"]["code"] == "unreachable"
+        assert answer.error.startswith("dead: http://127.0.0.1")  # the name once, and no letter of the token hidden
         assert parents("b") == {1: "here"}
 
     def test_a_refused_token_is_one_sentence(self, url: str) -> None:

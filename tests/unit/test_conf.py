@@ -225,6 +225,8 @@ def test_the_reading_is_kept_until_the_settings_change() -> None:
         ({"MAX_CLOCK_SKEW": True}, "type", "must be an int", "an int"),
         ({"KEEP_TOMBSTONES": 0}, "value", "is 0", "at least 1"),
         ({"RETENTION": -1}, "value", "is -1", "at least 1"),
+        ({"KEEP_TOMBSTONES": 10**9}, "value", "is 1000000000", "at most 36500"),
+        ({"MAX_CASCADE": 10**30}, "value", "is 1000", "at most"),
         ({"LIMITS": {"WAIT": 30}}, "value", "WAIT", "smaller"),
         ({"LIMITS": {"BODY": 1 << 40}}, "value", "UNPACKED", "smaller"),
         ({"LIMITS": {"BATCH": 1.5}}, "type", "must be an int", "an int"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from peersync import delivery
+from peersync.conf import require_sound
 from peersync.errors import ConfigurationError, PeersyncError
 from peersync.management import arguments, output
 from peersync.management.choosing import Chosen, choose
@@ -23,10 +24,10 @@ class Command(BaseCommand):
         arguments.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        arguments.check(options)
         self.json, self.bar = options["json"], output.Bar(on=not options["json"])
         try:
-            arguments.check_settings()
+            arguments.check(options)
+            require_sound()
             chosen = choose(options)
             session = self._session(options)
             if options["watch"]:
@@ -36,6 +37,10 @@ class Command(BaseCommand):
                 if options["mirror"] and not options["dry_run"] and not options["noinput"]:
                     self._ask(session, chosen)
                 work = session.run(chosen)
+        except arguments.Wrong as error:
+            if self.json:
+                self.stdout.write(output.dumps(Work(error=error.as_error()).as_dict()))
+            raise
         except PeersyncError as error:
             work = Work(error=error)
             if isinstance(error, ConfigurationError):
@@ -128,7 +133,7 @@ class Command(BaseCommand):
     def _reason(work: Work) -> str:
         if work.error:
             names = f"{', '.join(dict.fromkeys(work.failed))}: " if work.failed else ""
-            return f"{names}{work.error}"
+            return f"{names}{str(work.error).removeprefix(names)}"
         if work.differs:
             return "Both sides differ. --repair mends it."
         return "Some rows could not be written and wait in quarantine; manage.py sync_status lists them."
