@@ -16,30 +16,12 @@ from django.core.management import CommandError, call_command
 
 from peersync import tokens
 from peersync.models import Node, Peer, PeerToken, Run
+from tests.support.commands import run
 from tests.support.sites import ROOT, Site, environment, eventually, free_port
 from tests.zoo.models import Child, Parent, Tag, Tagged
 
 ZOO = {"MODELS": ["zoo.Parent", "zoo.Child", "zoo.Tag", "zoo.Tagged"], "AUTO_SYNC": "off"}
 FIGURES = {"created", "updated", "deleted", "unchanged", "conflicts", "quarantined", "kept_at_target"}
-
-
-class Answer:
-    def __init__(self, status: int, out: str, error: str) -> None:
-        self.status, self.out, self.error = status, out, error
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-def run(*command: str) -> Answer:
-    """In this process, with the exit status that `manage.py` would end with."""
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        call_command(*command, stdout=out, stderr=err)
-    except CommandError as error:
-        return Answer(error.returncode, out.getvalue(), str(error))
-    return Answer(0, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
