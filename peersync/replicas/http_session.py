@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -205,12 +206,22 @@ class Transport:
             problem = self._problem(response) if kind == PROBLEM else None
             headers = response.headers
             raise http_errors.from_status(self.name, self.place, response.status_code, headers, problem)
+        chunks = self._begun(response)
         if kind != call.answer:
             raise http_errors.not_peersync(self.name, self.place, f"a page of type {kind or 'nothing'}")
-        return self._bytes(response, self.limits.body, self.limits.unpacked)
+        return self._bytes(response, chunks, self.limits.body, self.limits.unpacked)
 
-    def _bytes(self, response: requests.Response, most: int, unpacked: int) -> Iterator[bytes]:
-        chunks = self._bounded(response.raw.stream(_CHUNK, decode_content=False), most)
+    @staticmethod
+    def _begun(response: requests.Response) -> Iterator[bytes]:
+        """The body. Raises AnswerCutOff where the answer ended among its headers, which then look like all of them."""
+        chunks: Iterator[bytes] = response.raw.stream(_CHUNK, decode_content=False)
+        first = next(chunks, b"")
+        if not first and not {"Content-Length", "Transfer-Encoding"} & {name.title() for name in response.headers}:
+            raise AnswerCutOff("the answer ended before its headers did.")
+        return chain([first], chunks)
+
+    def _bytes(self, response: requests.Response, chunks: Iterable[bytes], most: int, unpacked: int) -> Iterator[bytes]:
+        chunks = self._bounded(chunks, most)
         coding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if coding == "identity":
             return chunks
@@ -233,7 +244,8 @@ class Transport:
     def _problem(self, response: requests.Response) -> dict[str, Any] | None:
         """The problem document, or None where it is none."""
         try:
-            text = b"".join(self._bytes(response, _PROBLEM_BYTES, _PROBLEM_BYTES))
+            chunks = response.raw.stream(_CHUNK, decode_content=False)
+            text = b"".join(self._bytes(response, chunks, _PROBLEM_BYTES, _PROBLEM_BYTES))
             problem = wire.loads(text)
             wire.read_problem(problem)
         except (WireError, AnswerTooLarge, AnswerCutOff):

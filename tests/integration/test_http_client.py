@@ -487,6 +487,23 @@ def test_an_answer_that_never_ends_is_left(peer: Scripted, answer: Answer) -> No
     assert 0.8 < time.monotonic() - start < 15
 
 
+@pytest.mark.parametrize(
+    "head", [b"Date: now\r\n", b"Content-Type: application/js", b"Content-Type: application/json\r\n"]
+)
+def test_an_answer_that_ends_among_its_headers_was_cut_off(peer: Scripted, replica: HttpReplica, head: bytes) -> None:
+    """A server that is killed then: what came looks like an answer with few headers and nothing in it."""
+
+    def killed(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + head)
+        handler.close_connection = True
+
+    peer.answers = [killed, reply_json(wire.description_json(DESCRIPTION))]
+    assert replica.describe() == DESCRIPTION
+    peer.answers = [killed]
+    with pytest.raises(errors.AnswerCutOff, match="headers"):
+        replica.describe()
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n" + lines(batch(0)).split(b"\n")[0] + b"\n"
