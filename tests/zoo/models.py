@@ -55,6 +55,9 @@ class SkuNote(models.Model):
     sku = models.ForeignKey(Sku, on_delete=models.CASCADE, related_name="notes")
     text = models.TextField(default="")
 
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sku", "text"], name="zoo_skunote_once")]
+
     def __str__(self) -> str:
         return f"note on {self.sku_id}: {self.text!r}"
 

@@ -106,6 +106,9 @@ class Migration(migrations.Migration):
                 ('text', models.TextField(default='')),
                 ('sku', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notes', to='zoo.sku')),
             ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('sku', 'text'), name='zoo_skunote_once')],
+            },
         ),
         migrations.CreateModel(
             name='Tagged',
