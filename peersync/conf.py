@@ -43,8 +43,8 @@ KEYS = (
     "RETENTION",
     "LIMITS",
 )
-RETENTION = {"conflicts": 365, "runs": 30}
-"""Days that settled records of conflicts, and the list of runs, are kept."""
+RETENTION = {"conflicts": 90, "runs": 30}
+"""Days that records of conflicts are kept once those are settled, and the list of runs."""
 
 MIB = 1 << 20
 

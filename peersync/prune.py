@@ -42,18 +42,18 @@ def forget(node: NodeRow, upto: int) -> int:
 
 
 def forget_records(node: NodeRow) -> None:
-    """Delete records and runs older than RETENTION says; a conflict that is open stays."""
+    """Delete records and runs older than RETENTION says. A conflict counts from when it was settled; an open one stays."""
     kept = settings().retention
-    now = timezone.now()
-    with node.connection.cursor() as cursor:
-        for table, more, days in (
-            ("peersync_conflict", " AND NOT open", kept.get("conflicts", 0)),
-            ("peersync_run", "", kept.get("runs", 0)),
-        ):
-            if days:
-                column = "started" if table == "peersync_run" else "at"
-                bound = node.connection.ops.adapt_datetimefield_value(now - timedelta(days=days))
-                cursor.execute(f'DELETE FROM {table} WHERE "{column}" < %s{more}', [bound])
+    for table, age, more in (
+        ("conflict", "COALESCE(settled, at)", " AND NOT open"),
+        ("run", "started", ""),
+    ):
+        oldest = timezone.now() - timedelta(days=kept[f"{table}s"])
+        with node.connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM peersync_{table} WHERE {age} < %s{more}",
+                [node.connection.ops.adapt_datetimefield_value(oldest)],
+            )
 
 
 def _read_by_all(node: NodeRow) -> int:

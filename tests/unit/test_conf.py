@@ -112,7 +112,7 @@ def test_everything_said() -> None:
         3,
         4,
     )
-    assert found.retention == {"conflicts": 365, "runs": 5}
+    assert found.retention == {"conflicts": 90, "runs": 5}
     assert found.limits == Limits(batch=6)
     assert read({"RETENTION": 7}).retention == {"conflicts": 7, "runs": 7}
 
