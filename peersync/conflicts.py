@@ -26,6 +26,8 @@ class Local:
     content: tuple[Any, ...] | None = None
     whole: tuple[Any, ...] | None = None
     """All synchronised fields of this side, for records."""
+    names: tuple[str, ...] = ()
+    """Of the values in ``whole``, where those are more than the peer may see."""
     busy: bool = False
     """A writer holds it."""
     hidden: bool = False

@@ -46,6 +46,7 @@ __all__ = [
     "natural_fields",
     "on_change",
     "registry",
+    "stand_in",
     "sync_field",
 ]
 
@@ -176,6 +177,14 @@ class Registry:
             if any(not f.null and f.target in found for f in model.foreign_keys):
                 found.add(label)
         return frozenset(found)
+
+
+def stand_in(model: type[Model]) -> SyncModel:
+    """A table with all its columns, named by its primary key, whether it is synchronised or not."""
+    concrete: Any = model._meta.concrete_model
+    columns = [f for f in concrete._meta.local_concrete_fields if f.column is not None]
+    fields = tuple(sync_field(f) for f in columns if not getattr(f, "generated", False))
+    return SyncModel(label_of(concrete), concrete, fields, (), "latest", "both", None, through=False)
 
 
 def _of(mapping: Mapping[str, Any], label: str, default: Any = None) -> Any:

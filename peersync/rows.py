@@ -181,6 +181,18 @@ def select_in(connection: Any, select: str, column: str, raw: RawColumn, pks: It
             yield from cursor.fetchall()
 
 
+def referenced(connection: Any, model: SyncModel, column: str, pks: Iterable[str]) -> dict[str, str]:
+    """What foreign keys that point to this column of ``model`` hold for these rows: text → local primary key."""
+    if column == model.pk.name:
+        return {pk: pk for pk in pks}
+    quote, vendor = connection.ops.quote_name, connection.vendor
+    raw = next(RawColumn(column, f) for f in model.model._meta.local_concrete_fields if f.column == column)
+    text, pk = (one.codec(vendor).key_sql(quote(one.name), vendor) for one in (raw, model.pk))
+    select = f"SELECT {text}, {pk} FROM {quote(model.table)}"
+    rows = select_in(connection, select, quote(model.pk.name), model.pk, pks)
+    return {value: found for value, found in rows if value is not None}
+
+
 def existing(connection: Any, model: SyncModel, pks: Iterable[str]) -> set[str]:
     """Those of the local primary keys under which a row stands."""
     quote = connection.ops.quote_name

@@ -1,6 +1,7 @@
 """Rows of models that are not synchronised with the peer and hang on a row that is to be deleted: their own on_delete.
 
-They are counted and recorded whole; too many of them, or a PROTECT or RESTRICT, and the deletion waits.
+They are counted and recorded whole, those that only lose their link too; too many of them, or a PROTECT or RESTRICT,
+and the deletion waits.
 """
 
 from __future__ import annotations
@@ -9,23 +10,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core import serializers
 from django.db import models
+from django.db.models import QuerySet
 
 from peersync.apply.session import Session
 from peersync.conf import settings
-from peersync.registry import SyncModel, label_of
+from peersync.registry import SyncModel, label_of, stand_in, sync_field
+from peersync.rows import Reader, Stored, referenced, select_in
 from peersync.views import pk_text
+
+RULES = ("PROTECT", "RESTRICT", "CASCADE", "SET_NULL", "SET_DEFAULT", "set_on_delete")
+"""Names of Django's on_delete that do anything; the last is that of ``models.SET(…)``."""
 
 
 @dataclass(slots=True)
 class Dependents:
-    """Of one row: what goes with it (``records``: as readable JSON), what is set, and why it can't be, if so."""
+    """Of one row: what goes with it, what is set, and why it can't be, if so.
+
+    ``records``: the rows as readable JSON. ``{"model": label, "pk": text, "fields": {field: wire value}}``; a row that
+    stays and only points elsewhere afterwards has ``"link"`` too, the field's name.
+    """
 
     deletes: list[tuple[type[models.Model], list[Any]]] = field(default_factory=list)
     updates: list[tuple[type[models.Model], models.Field[Any, Any], Any, list[Any]]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     refused: str = ""
+    gone: set[tuple[type[models.Model], Any]] = field(default_factory=set)
+    """Model and primary key of the rows in ``deletes``: rows that point at each other are met more than once."""
 
 
 def dependents(session: Session, model: SyncModel, pks: Sequence[str]) -> dict[str, Dependents]:
@@ -36,19 +47,19 @@ def dependents(session: Session, model: SyncModel, pks: Sequence[str]) -> dict[s
     found: dict[str, Dependents] = {}
     touched: set[str] = set()
     for relation in outside:
-        rows = _rows(session, relation, pks)
-        touched.update(pk_text(value) for value in rows.values_list(relation.field.attname, flat=True).distinct())
+        values = _rows(session, relation, pks).values_list(f"{relation.field.name}__pk", flat=True)
+        touched.update(pk_text(value) for value in values.distinct())
     for pk in touched:
         collected = Dependents()
-        _collect(session, model.model, [pk], collected)
+        _collect(session, stand_in(model.model), [pk], [pk], collected)
         found[pk] = collected
     return found
 
 
 def _relations(session: Session, model: type[models.Model]) -> Iterator[Any]:
-    """Foreign keys and one-to-ones to ``model`` from tables that are not synchronised with the peer."""
+    """Foreign keys and one-to-ones to ``model``'s own table from tables that are not synchronised with the peer."""
     known = session.view.registry.models
-    for relation in model._meta.get_fields(include_hidden=True):
+    for relation in model._meta.get_fields(include_parents=False, include_hidden=True):
         if not relation.auto_created or relation.concrete or not (relation.one_to_many or relation.one_to_one):
             continue
         related: Any = relation.related_model
@@ -58,51 +69,71 @@ def _relations(session: Session, model: type[models.Model]) -> Iterator[Any]:
             yield relation
 
 
-def _rows(session: Session, relation: Any, pks: Sequence[Any]) -> models.QuerySet[Any]:
-    manager = relation.related_model._base_manager.using(session.node.alias)
-    rows: models.QuerySet[Any] = manager.filter(**{f"{relation.field.name}__in": list(pks)})
+def _rows(session: Session, relation: Any, pks: Sequence[Any]) -> QuerySet[Any]:
+    """All of them: a manager of the project's may hide some."""
+    rows: QuerySet[Any] = QuerySet(relation.related_model, using=session.node.alias)
+    return rows.filter(**{f"{relation.field.name}__pk__in": list(pks)})
+
+
+def _collect(session: Session, model: SyncModel, pks: Sequence[Any], texts: Sequence[str], found: Dependents) -> None:
+    """``pks``, ``texts``: the primary keys of the same rows, as Python has them and as text."""
+    limit = settings().max_cascade
+    for relation in _relations(session, model.model):
+        name, related = relation.on_delete.__name__, relation.related_model
+        hit = list(_rows(session, relation, pks).values_list("pk", flat=True)[: limit + 1])
+        hit = [pk for pk in hit if (related, pk) not in found.gone]
+        if not hit or name not in RULES:
+            continue  # the database has its say
+        if name in ("PROTECT", "RESTRICT"):
+            found.refused = f"{label_of(related)} protects it ({name})"
+        elif related._meta.pk.column is None:
+            found.refused = f"{label_of(related)} has a composite primary key: its rows cannot be recorded"
+        elif len(found.records) + len(hit) > limit:
+            found.refused = f"more than MAX_CASCADE ({limit}) rows would go with it, or be changed"
+        elif name == "CASCADE":
+            found.gone.update((related, pk) for pk in hit)
+            kept = _keep(session, relation, model, texts, found)
+            _collect(session, stand_in(related), hit, [row.pk for row in kept], found)
+            found.deletes.append((related, hit))
+        else:
+            _keep(session, relation, model, texts, found, link=relation.field.name)
+            found.updates.append((related, relation.field, _set_value(relation), hit))
+        if found.refused:
+            return
+
+
+def _keep(
+    session: Session, relation: Any, model: SyncModel, texts: Sequence[str], found: Dependents, link: str = ""
+) -> list[Stored]:
+    """Record the rows that point by this relation to those of ``model``."""
+    field = sync_field(relation.field)
+    hanging = stand_in(relation.related_model)
+    reader = Reader(session.connection, hanging)
+    column = f"t.{reader.quote(field.column)}"
+    values = referenced(session.connection, model, field.target_column, texts)
+    rows = [reader.row(row) for row in select_in(session.connection, reader.select(), column, field.raw, values)]
+    for row in rows:
+        entry: dict[str, Any] = {"model": hanging.label, "pk": row.pk}
+        entry["fields"] = dict(zip(hanging.names, row.content, strict=True))
+        found.records.append({**entry, "link": link} if link else entry)
     return rows
 
 
-def _collect(session: Session, model: type[models.Model], pks: Sequence[Any], found: Dependents) -> None:
-    for relation in _relations(session, model):
-        rows = _rows(session, relation, pks)
-        limit = settings().max_cascade
-        hit = list(rows.values_list("pk", flat=True)[: limit + 1])
-        if not hit:
-            continue
-        name, related = relation.on_delete.__name__, relation.related_model
-        if name in ("PROTECT", "RESTRICT"):
-            found.refused = f"{label_of(related)} protects it ({name})"
-        elif name == "CASCADE":
-            _cascade(session, related, hit, found, limit)
-        elif name == "SET_NULL":
-            found.updates.append((related, relation.field, None, hit))
-        elif name in ("set_on_delete", "SET_DEFAULT"):
-            value = relation.field.get_default() if name == "SET_DEFAULT" else _set_value(relation)
-            found.updates.append((related, relation.field, value, hit))
-
-
 def _set_value(relation: Any) -> Any:
+    """What the link of a row that stays is given."""
+    if relation.on_delete.__name__ == "SET_NULL":
+        return None
+    if relation.on_delete.__name__ == "SET_DEFAULT":
+        return relation.field.get_default()
     _, arguments, _ = relation.on_delete.deconstruct()
     value = arguments[0]
     return value() if callable(value) else value
 
 
-def _cascade(session: Session, related: type[models.Model], hit: list[Any], found: Dependents, limit: int) -> None:
-    if len(found.records) + len(hit) > limit:
-        found.refused = f"more than MAX_CASCADE ({limit}) rows would go with it"
-        return
-    rows = related._base_manager.using(session.node.alias).filter(pk__in=hit)
-    found.records += serializers.serialize("python", rows)
-    _collect(session, related, hit, found)
-    found.deletes.append((related, hit))
-
-
 def carry_out(session: Session, found: Dependents) -> None:
     """Do it: capture stays on, for these tables may be synchronised with somebody else."""
     for model, relation, value, pks in found.updates:
-        model._base_manager.using(session.node.alias).filter(pk__in=pks).update(**{relation.name: value})
+        QuerySet(model, using=session.node.alias).filter(pk__in=pks).update(**{relation.name: value})
     for model, pks in found.deletes:
-        rows = model._base_manager.using(session.node.alias).filter(pk__in=pks)
+        rows: QuerySet[Any] = QuerySet(model, using=session.node.alias).filter(pk__in=pks)
         rows._raw_delete(session.node.alias)

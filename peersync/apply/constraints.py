@@ -16,7 +16,7 @@ from peersync.apply.session import Pending, Session
 from peersync.codec import key_text
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel
-from peersync.rows import Reader, as_key, find, key_from_json, select_in
+from peersync.rows import Reader, as_key, find, key_from_json, referenced, select_in
 
 Place = tuple[str, Key]
 Values = tuple[str, ...]
@@ -189,7 +189,7 @@ class Weigher:
             return
         by_pk = {str(p.local.pk): p for p in pendings}
         for child, link in self.session.view.registry.children.get(model.label, ()):
-            values = self._referenced(model, link, by_pk)
+            values = referenced(self.connection, model, link.target_column, by_pk)
             quote = self.connection.ops.quote_name
             vendor = self.connection.vendor
             column = quote(link.column)
@@ -201,19 +201,6 @@ class Weigher:
                 self.children.setdefault(pending.place, []).append((child.label, child_pk, link))
         for pk, found in dependents(self.session, model, list(by_pk)).items():
             self.dependents[by_pk[pk].place] = found
-
-    def _referenced(self, model: SyncModel, field: SyncField, by_pk: dict[str, Pending]) -> dict[str, str]:
-        """What the children's column holds for these rows: text → local primary key."""
-        if field.target_column == model.pk.name:
-            return {pk: pk for pk in by_pk}
-        quote = self.connection.ops.quote_name
-        vendor = self.connection.vendor
-        raw = next(f for f in model.fields if f.column == field.target_column).raw
-        text = raw.codec(vendor).key_sql(quote(raw.name), vendor)
-        pk = model.pk.codec(vendor).key_sql(quote(model.pk.name), vendor)
-        select = f"SELECT {text}, {pk} FROM {quote(model.table)}"
-        rows = select_in(self.connection, select, quote(model.pk.name), model.pk, by_pk)
-        return {value: found for value, found in rows if value is not None}
 
     # ------------------------------------------------------------------ the fixed point
 

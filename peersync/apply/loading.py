@@ -14,7 +14,7 @@ from peersync.conflicts import Local
 from peersync.errors import WireError
 from peersync.numbering import fold, journal_of
 from peersync.records import Key
-from peersync.registry import SyncModel
+from peersync.registry import SyncModel, registry
 from peersync.rows import Reader, Stored, key_json, pk_list, pk_parameter
 from peersync.versions import State
 from peersync.views import ELSEWHERE
@@ -33,6 +33,20 @@ def load(session: Session, pendings: Sequence[Pending]) -> None:
         _Loader(session, model).load(by_model[label])
         if model.identity:
             note_names(session, model, by_model[label])
+
+
+def complete(session: Session, pendings: Sequence[Pending]) -> None:
+    """Of rows that were loaded: check the types of their contents; raises WireError.
+
+    What is "elsewhere" for the source stays what it is here.
+    """
+    by_model: dict[str, list[Pending]] = {}
+    for pending in pendings:
+        by_model.setdefault(pending.row.model, []).append(pending)
+    for label, rows in by_model.items():
+        loader = _Loader(session, session.model(label))
+        for pending in rows:
+            loader.complete(pending)
 
 
 class _Loader:
@@ -62,7 +76,17 @@ class _Loader:
                 local.busy = locked is not None and pk not in locked
                 local.hidden = pk in hidden
             pending.local = local
-            self._complete(pending)
+            self.complete(pending)
+        self._widen([p for p in pendings if p.row.deleted and p.local.whole is not None])
+
+    def _widen(self, pendings: Sequence[Pending]) -> None:
+        """A deletion takes along what does not travel to this peer, but to others: a record is to have that too."""
+        model = registry().models.get(self.model.label)
+        if not pendings or model is None or set(model.names) <= set(self.model.names):
+            return
+        rows = Reader(self.connection, model).by_pk({str(p.local.pk) for p in pendings})
+        for pending in pendings:
+            pending.local.whole, pending.local.names = rows[str(pending.local.pk)].content, model.names
 
     def _local_keys(self, pendings: list[Pending]) -> dict[Key, str]:
         """Wire key → local primary key. Under a plain key the one is the other; else the row is looked for."""
@@ -126,8 +150,7 @@ class _Loader:
             return stored.content
         return tuple(stored.content[self.model.names.index(name)] for name in pending.names)
 
-    def _complete(self, pending: Pending) -> None:
-        """Check the types of the content; what is "elsewhere" for the source stays what it is here."""
+    def complete(self, pending: Pending) -> None:
         content = pending.row.content
         if content is None:
             return

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
-
 from peersync.apply.session import Pending, Session
 from peersync.conflicts import version_here
 from peersync.records import Row
@@ -18,12 +16,17 @@ from peersync.versions import UNNUMBERED, Version
 COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror")
 """Kinds that count as a conflict found; the others record what was lost with a deletion or a replaced row."""
 
+REPLACED = "waiting row replaced"
+LOST = "lost with a restored peer"
+ONE_SIDED = frozenset({REPLACED, LOST})
+"""Kinds that record a row which waited and was dropped: of the row that stood here they say nothing."""
+
 
 def whole(model: SyncModel, pending: Pending) -> dict[str, Any] | None:
     """Every synchronised field of the row that stands here."""
     if pending.local.whole is None:
         return None
-    return dict(zip(model.names, pending.local.whole, strict=True))
+    return dict(zip(pending.local.names or model.names, pending.local.whole, strict=True))
 
 
 def incoming(pending: Pending) -> dict[str, Any] | None:
@@ -49,7 +52,7 @@ def record(session: Session, pending: Pending, kind: str, winner: str, cascade: 
             "incoming": _json(incoming(pending)),
             "local_version": _version(here),
             "incoming_version": _version(pending.row.version),
-            "cascade": json.dumps(list(cascade), cls=DjangoJSONEncoder),
+            "cascade": json.dumps(list(cascade), ensure_ascii=False),
         }
     )
     if kind in COUNTED:
