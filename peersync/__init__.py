@@ -1,7 +1,8 @@
 """Keep the models of two running Django instances equal, over HTTP or into a second database.
 
 ``pull(peer)``, ``push(peer)``, ``sync(peer)``, ``compare(peer)`` and ``paused()``; ``peer`` is a name in PEERS, a database
-alias or a Replica. The signals ``rows_applied`` and ``conflict_found`` tell what came.
+alias or a Replica. ``put_back(record, side)`` writes a version that lost. The signals ``rows_applied`` and
+``conflict_found`` tell what came.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from peersync.apply.batch import conflict_found, rows_applied
     from peersync.delivery.gate import paused
+    from peersync.settling import put_back
     from peersync.syncing import compare, pull, push, sync
 
 __version__ = "0.1.0"
@@ -22,11 +24,12 @@ _PLACES = {
     "paused": "peersync.delivery.gate",
     "pull": "peersync.syncing",
     "push": "peersync.syncing",
+    "put_back": "peersync.settling",
     "rows_applied": "peersync.apply.batch",
     "sync": "peersync.syncing",
 }
 
-__all__ = ["compare", "conflict_found", "paused", "pull", "push", "rows_applied", "sync"]
+__all__ = ["compare", "conflict_found", "paused", "pull", "push", "put_back", "rows_applied", "sync"]
 
 
 def __getattr__(name: str) -> Any:

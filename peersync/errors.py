@@ -20,6 +20,7 @@ PeersyncError
 │   ├── NotInstalled        tables or node row missing
 │   └── FirstContactNeeded
 ├── Busy                    a lock was not to be had in time; retryable
+├── CannotPutBack           a version that a record keeps cannot be written now
 └── PeerError               the peer could not be talked to
     ├── PeerUnreachable, PeerTimeout, TlsFailure, PeerUnavailable    retryable
     ├── AnswerCutOff, PayloadTooLarge                                 retryable (smaller)
@@ -161,6 +162,12 @@ class Busy(PeersyncError):
 
     code = "busy"
     retryable = True
+
+
+class CannotPutBack(PeersyncError):
+    """The version that the record keeps cannot be put back."""
+
+    code = "cannot_put_back"
 
 
 class PeerError(PeersyncError):

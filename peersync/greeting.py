@@ -12,7 +12,7 @@ from django.db import connections
 
 from peersync import capture, numbering, progress
 from peersync.apply import waiting
-from peersync.apply.records import record_replaced, write_records
+from peersync.apply.records import LOST, record_replaced, write_records
 from peersync.conf import settings
 from peersync.histories import given_up, rewound, take_new_id
 from peersync.progress import Checkpoint
@@ -71,7 +71,7 @@ def _drop(node: NodeRow, former: str) -> None:
         for number, label, text in cursor.fetchall():
             pending = waiting.unpack(label, text, former, number)
             holder = _Records(records)
-            record_replaced(holder, pending.row, pending.names, former, "lost with a restored peer")  # type: ignore[arg-type]  # it only appends to the records
+            record_replaced(holder, pending.row, pending.names, former, LOST)  # type: ignore[arg-type]  # it only appends to the records
         cursor.execute("DELETE FROM peersync_quarantine WHERE checkpoint_id = %s", [checkpoint.id])
     write_records(node.connection, records)
     checkpoint.progress = {}

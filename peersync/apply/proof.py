@@ -73,5 +73,7 @@ def _taken(session: Session, state: State | None) -> bool:
 
 
 def _delete(session: Session, doomed: Sequence[Pending], why: str) -> None:
-    for pending in write_decided(session, doomed):
-        record(session, pending, why, "incoming")
+    left = write_decided(session, doomed)
+    for pending in doomed:
+        if pending.place not in left:
+            record(session, pending, why, "incoming")

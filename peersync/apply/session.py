@@ -75,6 +75,8 @@ class Session:
     """Per model, numbers for new rows that its sequence gave to this session, or never gives (:mod:`peersync.apply.numbers`)."""
     alone: bool = False
     """Nobody but this source has read this node, and no first contact from another has begun here."""
+    captured: bool = False
+    """What is written is this node's own doing: capture stays on."""
 
     @property
     def connection(self) -> Any:

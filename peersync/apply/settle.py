@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -62,10 +63,9 @@ def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place]
     return [p for p, _ in waits.values()]
 
 
-def write_decided(session: Session, pendings: Sequence[Pending]) -> list[Pending]:
-    """Carry out what is decided already, as far as it can be; returns what was."""
-    blocked = _write_all(session, pendings)
-    return [p for p in pendings if p.place not in blocked]
+def write_decided(session: Session, pendings: Sequence[Pending]) -> Mapping[Place, Block]:
+    """Carry out what is decided already, as far as it can be; returns what was left out, and why."""
+    return _write_all(session, pendings)
 
 
 def _write_all(session: Session, active: Sequence[Pending]) -> dict[Place, Block]:
@@ -153,13 +153,17 @@ def _write(session: Session, plan: Plan) -> None:
         rows = by_model[model.label]
         writer = Writer(session, model)
         if plan.parked:
-            with capture.off(session.connection, [model.table]):
+            with _uncaptured(session, model):
                 _guarded(session, [p for p in rows if p.local.content is not None], partial(_park, writer))
     for model in present:
         _write_model(session, model, by_model[model.label])
     for model in reversed(present):
         _delete(session, model, [p for p in by_model[model.label] if p.deletes], plan)
     _check_deferred(session)
+
+
+def _uncaptured(session: Session, model: SyncModel) -> AbstractContextManager[None]:
+    return nullcontext() if session.captured else capture.off(session.connection, [model.table])
 
 
 def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
@@ -187,7 +191,7 @@ def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> Non
         warning = move_past(session.connection, model, [p.row.key[0] for p in born])
         if warning and warning not in session.warnings:
             session.warnings.append(warning)
-    with capture.off(session.connection, [model.table]):
+    with _uncaptured(session, model):
         for group in _by_fields(born):
             levels, circles = _levels(model, group)
             for level in levels:
@@ -249,7 +253,7 @@ def _delete(session: Session, model: SyncModel, rows: list[Pending], plan: Plan)
         writer.delete([str(p.local.pk) for p in pendings])
 
     _guarded(session, [p for p in rows if p.place in plan.dependents], carry)
-    with capture.off(session.connection, [model.table]):
+    with _uncaptured(session, model):
         _guarded(session, rows, delete)
 
 

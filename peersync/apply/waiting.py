@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peersync.apply.constraints import Block, Place
-from peersync.apply.records import record_replaced
+from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
 from peersync.records import Key, Row
 from peersync.rows import as_key, key_from_json, key_json
@@ -125,7 +125,7 @@ def _note_replaced(session: Session, pendings: Iterable[Pending]) -> None:
 
         seen = join(version_here(pending.local, facts), pending.row.version)
         if not covers(seen, old.row.version):
-            record_replaced(session, old.row, old.names, old.source, "waiting row replaced")
+            record_replaced(session, old.row, old.names, old.source, REPLACED)
         old.waiting = number
 
 
