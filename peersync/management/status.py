@@ -53,6 +53,11 @@ class Status:
     node: str
     peers: list[PeerStatus]
     conflicts: int
+    """Open ones."""
+    records: int
+    """All that are kept of conflicts, open or not."""
+    unsettled: int
+    """Of them, those that nobody has settled by hand."""
     quarantined: int
     runs: list[dict[str, Any]]
     warnings: list[str]
@@ -76,14 +81,17 @@ def read() -> Status:
             raise NotInstalled(f"The database {alias!r} has no node yet.", hint="Run: manage.py migrate")
         peers = [_peer(alias, name, row) for name, row in _rows(alias).items()]
         waiting = Quarantine.objects.using(alias).filter(listed=True).count()
-        open_conflicts = Conflict.objects.using(alias).filter(open=True).count()
+        kept = Conflict.objects.using(alias)
+        records = kept.count()
         return Status(
             node.node,
             peers,
-            open_conflicts,
+            kept.filter(open=True).count(),
+            records,
+            kept.filter(settled=None).count(),
             waiting,
             _runs(alias),
-            [*_silent(peers), *_sizes(alias, waiting)],
+            [*_silent(peers), *_sizes(alias, records, waiting)],
         )
 
 
@@ -148,10 +156,10 @@ def _silent(peers: list[PeerStatus]) -> list[str]:
     ]
 
 
-def _sizes(alias: str, waiting: int) -> list[str]:
+def _sizes(alias: str, records: int, waiting: int) -> list[str]:
     counts = {
         "journal": Journal.objects.using(alias).count(),
-        "conflicts": Conflict.objects.using(alias).count(),
+        "conflicts": records,
         "quarantine": waiting,
     }
     return [

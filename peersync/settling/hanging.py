@@ -98,9 +98,8 @@ def _probe(session: OwnSession, kept: Kept, row: Mapping[str, Any], place: tuple
 def _fields(session: OwnSession, row: Mapping[str, Any]) -> dict[str, Any]:
     """Where the identity names the row, its number is looked at apart: another row may have it now."""
     model = session.model(str(row["model"]))
-    pk = model.model._meta.pk.name
-    numbered = model.identity and pk not in model.identity
-    return {name: value for name, value in row["fields"].items() if not (numbered and name == pk)}
+    number = model.model._meta.pk.name if model.identity else ""
+    return {name: value for name, value in row["fields"].items() if name != number or name in model.names}
 
 
 def _name(row: Mapping[str, Any]) -> str:

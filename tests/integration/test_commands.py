@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from peersync import tokens
-from peersync.models import Node, Peer, PeerToken, Run
+from peersync.models import Conflict, Node, Peer, PeerToken, Run
 from tests.support.commands import run
 from tests.support.sites import ROOT, Site, environment, eventually, free_port
 from tests.zoo.models import Child, Parent, Tag, Tagged
@@ -434,6 +435,18 @@ class TestSyncStatus:
         out = run("sync_status").out
         for word in ("Open conflicts: 0", "In quarantine: 0", "a → b", "lag (rows)"):
             assert word in out
+
+    def test_records_of_conflicts_are_found_without_the_admin(self, pair: Any) -> None:
+        assert "Records of conflicts: 0\n" in run("sync_status").out
+        for x, settled in (("1", None), ("2", None), ("3", timezone.now())):
+            Conflict.objects.using("a").create(
+                model="zoo.Parent", key=f"[{x}]", kind="conflict", winner="local", source="x", settled=settled
+            )
+        out = run("sync_status").out
+        assert "Records of conflicts: 3, 2 of them not settled by hand" in out
+        assert "peersync.models.Conflict" in out
+        assert "peersync.put_back(" in out
+        assert run("sync_status", "--json").json["conflicts"] == 0
 
     def test_a_peer_that_only_calls_is_there_too(self, sqlite_nodes: Any, settings: Any) -> None:
         settings.SYNC_CONFIG = {**ZOO, "MASTER": "a", "PEERS": {"branch": {}}}

@@ -46,13 +46,22 @@ def _lines(found: Status) -> list[str]:
         for peer in found.peers
     ]
     lines += output.table(head, rows) if rows else ["No peers."]
-    lines += ["", f"Open conflicts: {found.conflicts:,}", f"In quarantine: {found.quarantined:,}", ""]
+    lines += ["", f"Open conflicts: {found.conflicts:,}", *_records(found), f"In quarantine: {found.quarantined:,}", ""]
     runs = [
         (run["started"][:19], f"{run['source']} → {run['target']}", run["status"], _moved(run), run["error"])
         for run in found.runs
     ]
     columns = ("last runs", "transfer", "status", "changed rows", "error")
     return lines + (output.table(columns, runs) if runs else ["No runs yet."])
+
+
+def _records(found: Status) -> list[str]:
+    lines = [f"Records of conflicts: {found.records:,}"]
+    if found.records:
+        lines[0] += f", {found.unsettled:,} of them not settled by hand"
+        lines.append("  They are in the admin, and in peersync.models.Conflict; peersync.put_back(number, side) puts a")
+        lines.append("  version back.")
+    return lines
 
 
 def _moved(run: dict[str, Any]) -> int:
