@@ -1,7 +1,10 @@
 """The settings of a node that has Django's admin."""
 
 from tests.support.site_settings import *  # noqa: F403
+from tests.support.site_settings import DATABASES as _DATABASES
 from tests.support.site_settings import INSTALLED_APPS as _APPS
+
+DATABASES = {**_DATABASES, "default": {**_DATABASES["default"], "ATOMIC_REQUESTS": True}}
 
 INSTALLED_APPS = [*_APPS, "django.contrib.sessions", "django.contrib.messages", "django.contrib.admin"]
 MIDDLEWARE = [

@@ -1,4 +1,4 @@
-"""peersync's tables in Django's admin: to look at, never to write.
+"""peersync's tables in Django's admin: to look at, never to write; a record's versions can be put back from there.
 
 What a row of the project holds is shown only to who may view the model that it is of: the permission to
 look at peersync's tables gives no sight of the project's.
@@ -11,35 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth import get_permission_codename
 from django.utils.html import format_html
 
 from peersync import models
+from peersync.admin.putting import PuttingBack
+from peersync.admin.rights import may
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from django.db.models import Model
     from django.http import HttpRequest
 
 HIDDEN = "(shown to who may view this model)"
-
-
-def may_view(request: HttpRequest, labels: Iterable[str]) -> bool:
-    """Whether the user may view all of these models; a many-to-many table counts as its field's model."""
-    return all(_may_view(request, label) for label in labels)
-
-
-def _may_view(request: HttpRequest, label: str) -> bool:
-    user = request.user
-    if user.is_active and user.is_superuser:
-        return True
-    try:
-        model = apps.get_model(label)
-    except (LookupError, ValueError):
-        return False  # a model that is gone: nobody can be asked
-    meta = (model._meta.auto_created or model)._meta
-    return user.has_perm(f"{meta.app_label}.{get_permission_codename('view', meta)}")
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -82,16 +64,16 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the st
         return changes
 
     def cleared(self, request: HttpRequest, obj: Any) -> Any:
-        if self.contents and not may_view(request, self.labels(obj)):
+        if self.contents and not may(request, "view", self.labels(obj)):
             for name in self.contents:
                 setattr(obj, name, HIDDEN)
         return obj
 
 
 @admin.register(models.Conflict)
-class ConflictAdmin(ReadOnly):
-    list_display = ("model", "key", "kind", "policy", "winner", "open", "at")
-    list_filter = ("open", "kind", "model")
+class ConflictAdmin(PuttingBack, ReadOnly):
+    list_display = ("model", "key", "kind", "policy", "winner", "open", "at", "settled")
+    list_filter = ("open", ("settled", admin.EmptyFieldListFilter), "kind", "model")
     contents = (
         "key",
         "pk_text",
