@@ -152,6 +152,32 @@ def test_p3_a_third_node_comes_to_the_same(sqlite_nodes: Any, settings: Any) -> 
     assert sum(len(records(alias)) for alias in "abc") == 1
 
 
+def test_p3_rows_that_went_and_travel_to_others(sqlite_nodes: Any, settings: Any) -> None:
+    """What stays home for the peer that deleted their parent comes back as a change that the other peers hear of."""
+    ab, ac = Pair(settings, "a", "b"), Pair(settings, "a", "c")
+    narrow = {"PEERS": {"b": {"MODELS": ["zoo.Parent"]}}}
+    for pair in (ac, ab):
+        pair.configure("zoo.Parent", "zoo.Child", **narrow)
+        if pair is ac:
+            Parent.objects.using("a").create(id=1)
+            Child.objects.using("a").create(id=1, p_id=1, x="of a")
+        pair.both()
+    Parent.objects.using("b").all().delete()
+    ab.both()
+    record = the_record(ab, kind="cascade")
+    ac.configure("zoo.Parent", "zoo.Child", **narrow)
+    ac.both()
+    assert ac.rows(Child, "id") == []
+    assert peersync.put_back(record, "local").returned == {"zoo.Child": 1}
+    ac.both()
+    assert ac.rows(Child, "id", "x", "p") == [(1, "of a", 1)]
+    settled_and_quiet(ac, record)
+    ab.configure("zoo.Parent", "zoo.Child", **narrow)
+    ab.both()
+    assert ab.rows(Parent, "id") == [(1,)]
+    assert ab.rows(Child, "id", alias="b") == []
+
+
 def test_p3_places_that_were_given_up_are_not_claimed(lite: Pair) -> None:
     """A record may name a place of a history that was given up since: another change bears that number now."""
     lite.configure("zoo.Parent")
