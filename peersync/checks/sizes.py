@@ -33,7 +33,11 @@ def _sizes(alias: str, conf: Settings) -> Iterator[CheckMessage]:
         unsettled = Conflict.objects.using(alias).filter(settled__isnull=True)
         if _more(unsettled, conf.max_conflicts):
             text = f'On "{alias}" more than {conf.max_conflicts} records of conflicts are not settled.'
-            yield message("W011", text, "Look through them in the admin, or settle them with peersync.put_back; docs/conflicts.md.")
+            yield message(
+                "W011",
+                text,
+                "Look through them in the admin, or settle them with peersync.put_back; docs/conflicts.md.",
+            )
     if Quarantine._meta.db_table in tables:
         listed = Quarantine.objects.using(alias).filter(listed=True)
         if _more(listed, QUARANTINE):

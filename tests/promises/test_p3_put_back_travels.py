@@ -41,6 +41,20 @@ def test_p3_an_open_conflict_is_settled_over_both_versions(pair: Pair, side: Any
     settled_and_quiet(pair, record)
 
 
+def test_p3_a_deletion_that_is_chosen_has_seen_both_versions_too(pair: Pair) -> None:
+    pair.configure("zoo.Parent", CONFLICT={"*": "source"})
+    edited_on_both_sides(pair)
+    record = open_conflict(pair, 1)
+    Conflict.objects.using(pair.b).filter(pk=record.pk).update(incoming=None)
+    assert peersync.put_back(record, "incoming").action == "deleted"
+    state = RowState.objects.using(pair.b).get(model="zoo.Parent", pk_text="1")
+    assert state.deleted
+    assert json.loads(state.others).items() >= json.loads(record.incoming_version).items()
+    pair.both()
+    assert pair.rows(Parent, "id") == []
+    settled_and_quiet(pair, record)
+
+
 def open_conflict(pair: Pair, pk: int) -> Conflict:
     """At b, about a's version of the row."""
     number(pair.a)
@@ -81,6 +95,7 @@ def test_p3_with_capture_by_signals(pair: Pair, monkeypatch: Any) -> None:
     here.x = "edited at a"
     here.save()
     pair.push()
+    pair.both()
     gone, replaced = the_record(pair, key="[1]"), the_record(pair, key="[2]")
     peersync.put_back(gone, "local")
     peersync.put_back(replaced, "local")
