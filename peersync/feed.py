@@ -19,7 +19,7 @@ from peersync.records import Batch, Caller, Key, Point, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, as_key, find_model, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
-from peersync.tombstones import unread_names
+from peersync.tombstones import just_left, unread_names
 from peersync.transactions import NodeRow, reading, writing
 from peersync.versions import State, version_of
 from peersync.views import IN_VIEW, ITS_OWN, OUT_OF_VIEW, View
@@ -286,14 +286,14 @@ def by_key(view: View, caller: Caller, label: str, keys: Sequence[Key], points: 
         by_pk = {pk: key for key, pk in pks.items()} | {s.pk: key_from_json(k) for k, s in graves.items()}
         found = states.load(node.connection, label, by_pk)
         rows = Collector(node, view, caller, model, asked=True).collect(found, by_pk)
-        held = _waiting_here(node, label, keys)
-        answers = []
         answered = {by_pk[pk]: row for pk, row in rows.items() if pk in by_pk}
-        for key in keys:
-            row = answered.get(key)
-            if row is None and key in held:
-                row = busy(model, key)
-            answers.append(row if row is not None else Row(label, key, {}, None, kind="none"))
+        held = _waiting_here(node, label, keys)
+        if not view.filtered(label):  # a peer who may not see the row must not see it go either
+            held |= just_left(node, model, [key for key in keys if key not in answered])
+        answers = [
+            answered.get(key) or (busy(model, key) if key in held else Row(label, key, {}, None, kind="none"))
+            for key in keys
+        ]
         return Batch("rows", start={}, end={}, rows=answers, **header(node, view, caller, [label], points))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from django.apps import apps
 
 from peersync import states
+from peersync.codec import key_text
 from peersync.records import Key
-from peersync.registry import SyncField, SyncModel, key_fields
+from peersync.registry import SyncField, SyncModel, identity_of, key_fields
 from peersync.rows import Reader, as_key, key_from_json, key_json, select_in
 from peersync.transactions import NodeRow
 from peersync.versions import State, join
@@ -53,7 +54,7 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     if len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column:
         return {value: (value,) for value in values}
     texts = {str(value): value for value in values}
-    stand_in = SyncModel(str(field.target), target, parts, (), "latest", "both", None, through=False)
+    stand_in = SyncModel(str(field.target), target, parts, identity_of(target), "latest", "both", None, through=False)
     reader = Reader(node.connection, stand_in, parts)
     found: dict[Any, Key] = {}
     for row in select_in(node.connection, reader.select(), reader.pk_column, stand_in.pk, texts):
@@ -67,20 +68,43 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     return found
 
 
-def _noted_keys(node: NodeRow, model: SyncModel, texts: Mapping[str, Any]) -> dict[Any, Key]:
-    """Wire keys of rows that are gone, and of which no pass has taken the journal entry yet."""
-    befores: dict[str, list[str]] = {}
-    if texts:
+def just_left(node: NodeRow, model: SyncModel, keys: Sequence[Key]) -> set[Key]:
+    """Those of the keys whose row a writer has just deleted or renamed: no pass has taken that from the journal yet."""
+    if not keys:
+        return set()
+    if model.plain_key:
+        valid = model.pk.codec(node.connection.vendor).valid
+        texts = {key_text(key[0]): key for key in keys if valid(key[0])}
+        where = "SELECT pk_text FROM peersync_journal WHERE model = %s AND "
         with node.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pk_text, before FROM peersync_journal WHERE model = %s AND before IS NOT NULL AND "
-                + states.text_list(node.connection, "pk_text")
-                + " ORDER BY id",
+                where + states.text_list(node.connection, "pk_text"),
                 [model.label, states.list_parameter(node.connection, list(texts))],
             )
-            for pk, before in cursor.fetchall():
-                befores.setdefault(pk, []).append(before)
+            return {texts[pk] for (pk,) in cursor.fetchall()}
+    befores = _befores(node, "model = %s", [model.label])
+    return {key for found in key_before(node, model, befores).values() for key in found} & set(keys)
+
+
+def _noted_keys(node: NodeRow, model: SyncModel, texts: Mapping[str, Any]) -> dict[Any, Key]:
+    """Wire keys of rows that are gone, and of which no pass has taken the journal entry yet."""
+    if not texts:
+        return {}
+    where = "model = %s AND " + states.text_list(node.connection, "pk_text")
+    befores = _befores(node, where, [model.label, states.list_parameter(node.connection, list(texts))])
     return {texts[pk]: keys[-1] for pk, keys in key_before(node, model, befores).items()} if befores else {}
+
+
+def _befores(node: NodeRow, where: str, parameters: Sequence[Any]) -> dict[str, list[str]]:
+    """pk → what the journal kept of the row's identity, oldest first."""
+    found: dict[str, list[str]] = {}
+    with node.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT pk_text, before FROM peersync_journal WHERE {where} AND before IS NOT NULL ORDER BY id", parameters
+        )
+        for pk, before in cursor.fetchall():
+            found.setdefault(pk, []).append(before)
+    return found
 
 
 def earlier_keys(text: str | None, more: Sequence[Key], source: str = "") -> str | None:

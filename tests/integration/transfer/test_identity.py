@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 
+from peersync import numbering
 from peersync.models import RowState
 from tests.support.pairs import Pair, records, sql, waiting
 from tests.zoo.models import Sku, SkuNote, Tag, Tagged
@@ -191,6 +192,22 @@ def test_a_row_and_its_notes_are_deleted(pair: Pair) -> None:
     assert pair.rows(Sku, "sku") == pair.rows(SkuNote, "text") == []
     assert pair.differences() == {}
     assert records(pair.b) == []
+
+
+def test_a_row_goes_with_more_notes_than_a_pass_takes_at_once(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notes are noted first: when they are numbered, what the row was called stands in the journal alone."""
+    monkeypatch.setattr(numbering, "BITE", 2)
+    sku = Sku.objects.using(pair.a).create(sku="one")
+    for number in range(5):
+        SkuNote.objects.using(pair.a).create(sku=sku, text=str(number))
+    pair.both()
+    sku.delete()
+    report = pair.push()
+    assert report.models["zoo.SkuNote"].deleted == 5
+    assert report.models["zoo.Sku"].deleted == 1
+    assert pair.rows(Sku, "sku") == []
+    assert pair.rows(SkuNote, "text") == []
+    assert records(pair.a) == records(pair.b) == []
 
 
 def test_a_row_is_deleted_by_sql(pair: Pair) -> None:
