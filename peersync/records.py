@@ -215,7 +215,8 @@ class Batch:
     filtered: bool = False
     """The model is filtered for the target: no baseline, and every row gets a state."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """``mirror``, ``accept_conflicts``, ``dry_run``, ``first``, ``pruned`` (the source's), ``final``."""
+    """``mirror``, ``accept_conflicts``, ``dry_run``, ``proof`` (certain deletions follow), ``consumed`` and ``baseline``
+    (what the source had taken from the target), ``pruned`` (the source's), ``fingerprint`` (of both)."""
 
 
 @dataclass(slots=True)

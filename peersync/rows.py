@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.apps import apps
 
 from peersync.codec import Convert, key_text
+from peersync.errors import WireError
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel, key_fields
 from peersync.states import chunks, text_list
@@ -48,6 +49,27 @@ def pk_value(model: SyncModel, pk: str) -> Any:
     """The wire value of a local primary key that is given as text."""
     wire = model.pk.wire
     return int(pk) if wire in ("int", "duration") else bool(int(pk)) if wire == "bool" else pk
+
+
+def check_keys(model: SyncModel, keys: Iterable[Key]) -> None:
+    """WireError where a key has not as many parts as keys of the model have, at any depth. Types are judged later."""
+    if not all(_fits(model.key, key) for key in keys):
+        raise WireError(f"A key is not of the form that keys of {model.label} have.")
+
+
+def _fits(fields: Sequence[SyncField], key: Any) -> bool:
+    if not isinstance(key, tuple) or len(key) != len(fields):
+        return False
+    return all(_part_fits(field, part) for field, part in zip(fields, key, strict=True))
+
+
+def _part_fits(field: SyncField, part: Any) -> bool:
+    if part is None:
+        return True
+    if field.target is None:
+        return not isinstance(part, tuple)
+    # the key of one part of a row that is pointed to stands for itself
+    return _fits(key_fields(apps.get_model(field.target)), part if isinstance(part, tuple) else (part,))
 
 
 class Reader:

@@ -130,7 +130,7 @@ class Session:
 
 
 def check_fields(session: Session) -> None:
-    """The batch's models and fields must be open to the peer; raises UnknownModel, UnknownField."""
+    """The batch's models and fields must be open to the peer; raises UnknownModel, UnknownField, WireError."""
     for label, names in session.batch.fields.items():
         model = session.model(label)
         unknown = [name for name in names if name not in model.names]
@@ -140,8 +140,8 @@ def check_fields(session: Session) -> None:
         if missing:
             raise WireError(f"The batch lacks the field {label}.{missing[0]}, which names its rows.")
     for row in session.batch.rows:
-        if row.model not in session.batch.fields:
-            raise UnknownModel(f"The batch has a row of {row.model!r}, which its header does not name.")
+        if row.model not in session.batch.fields or row.model not in session.batch.models:
+            raise WireError(f"The batch has a row of {row.model!r}, which its header does not name.")
         if row.pk is not None:
             _check_pk(session, row)
 

@@ -53,7 +53,8 @@ class Replica(Protocol):
     ) -> list[Digest]:
         """Each range cut into ``parts`` of about equal length, with a digest of each.
 
-        ``fields``: those to compare, which both sides synchronise; all where None. Raises UnknownField.
+        ``fields``: those to compare, which both sides synchronise; all where None. Raises UnknownField, and WireError
+        for a bound that is no key of the model.
         """
         ...
 
@@ -69,5 +70,8 @@ class Replica(Protocol):
         ...
 
     def rows(self, caller: Caller, model: str, keys: Iterable[Key]) -> Batch:
-        """The rows of these keys as they stand now (kind ``rows``); kind ``none`` for what has neither row nor state."""
+        """The rows of these keys, in their order, as they stand now; kind ``none`` for what has neither row nor state.
+
+        Raises WireError where there is no key, or one that is not of the form that the model's keys have.
+        """
         ...

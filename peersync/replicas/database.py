@@ -11,7 +11,7 @@ from peersync import clock, digests, feed, greeting, numbering, progress, snapsh
 from peersync.apply import apply_batch
 from peersync.apply.session import own_role
 from peersync.conf import require_sound
-from peersync.errors import UnknownField, UnknownModel
+from peersync.errors import UnknownField, UnknownModel, WireError
 from peersync.histories import newest_passes, point_at, retired_of, take_new_id
 from peersync.records import (
     PROTOCOL,
@@ -27,6 +27,7 @@ from peersync.records import (
     Range,
 )
 from peersync.registry import SyncModel
+from peersync.rows import check_keys
 from peersync.transactions import NodeRow, reading, writing
 from peersync.views import View
 
@@ -164,9 +165,12 @@ class DatabaseReplica:
 
     def rows(self, caller: Caller, model: str, keys: Iterable[Key]) -> Batch:
         """See :meth:`peersync.replicas.base.Replica.rows`."""
-        self._model(model)
+        known, wanted = self._model(model), list(keys)
+        if not wanted:
+            raise WireError("Rows were asked for without a key.")
+        check_keys(known, wanted)
         numbering.number(self.alias)
-        return feed.by_key(self.view, caller, model, list(keys), self._points(caller))
+        return feed.by_key(self.view, caller, model, wanted, self._points(caller))
 
     def digests(
         self,
@@ -182,6 +186,9 @@ class DatabaseReplica:
         unknown = [name for name in names if name not in known.names]
         if unknown:
             raise UnknownField(f"The field {model}.{unknown[0]} is not synchronised with this peer.")
+        if parts < 1:
+            raise WireError("A range is cut into one part at least.")
+        check_keys(known, [bound for one in ranges for bound in (one.after, one.upto) if bound is not None])
         return digests.digests(self.view, model, ranges, parts, names)
 
     def checkpoint(self, caller: Caller) -> dict[str, Progress]:

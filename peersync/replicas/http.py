@@ -136,7 +136,7 @@ class HttpReplica:
         """See :meth:`peersync.replicas.base.Replica.rows`. Many keys are asked for in several calls."""
         wanted = list(keys)
         if not wanted:
-            raise WireError("rows were asked for without a key")
+            raise WireError("Rows were asked for without a key.")
         headers = wire.caller_headers(caller)
         path = f"v1/rows/{_quoted(model)}/"
         parts: list[Batch] = []

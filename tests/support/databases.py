@@ -15,6 +15,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
+from peersync.transactions import writing
 from tests.support import postgres, workspace
 
 _tokens = itertools.count(1)
@@ -28,6 +29,7 @@ class NodeDatabase:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self._store = _Postgres(alias) if alias.startswith("pg_") else _SQLite(alias)
+        self._cleared = False
 
     def __repr__(self) -> str:
         return f"NodeDatabase({self.alias!r})"
@@ -65,8 +67,25 @@ class NodeDatabase:
                 return
         self.restore(_migrated[self.alias])
 
+    def clear(self) -> None:
+        """As `reset`, in a tenth of its time on PostgreSQL: for tests that leave all tables and triggers as they are.
+
+        It is a new install then, as a database is that was migrated just now.
+        """
+        if self.vendor != "postgresql":
+            self.reset()
+        elif self._cleared:
+            self.close()
+            postgres.delete_rows(str(connections.databases[self.alias]["NAME"]), "zoo_", "peersync_")
+            with writing(self.alias):
+                pass  # whoever finds no node row makes one
+        else:
+            self.reset()
+            self._cleared = True
+
     def create_empty(self) -> None:
         """A database without a single table, as `migrate` finds it; `reset` brings the tables back."""
+        self._cleared = False
         self.close()
         self._store.create()
 
@@ -77,6 +96,7 @@ class NodeDatabase:
 
     def restore(self, token: str) -> None:
         """Put the database back to that copy. Others' connections are cut (PostgreSQL) or see it (SQLite)."""
+        self._cleared = False
         self.close()
         self._store.restore(token)
 

@@ -76,6 +76,24 @@ def create(database: str, *, template: str = "template0") -> None:
         cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
 
 
+def delete_rows(database: str, *prefixes: str) -> None:
+    """Empty the tables whose names begin so, without a word to their triggers; what they number begins at 1 again."""
+    connection = connect(database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute(
+                "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> 'peersync_installedtrigger'"
+                " AND EXISTS (SELECT 1 FROM unnest(%s) AS p WHERE starts_with(relname, p))",
+                [list(prefixes)],
+            )
+            for (table,) in cursor.fetchall():
+                cursor.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            cursor.execute("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
+    finally:
+        connection.close()
+
+
 def drop_all() -> None:
     """Drop every database of this worker."""
     with admin() as cursor:
