@@ -33,12 +33,12 @@ class Served:
     def __init__(self, alias: str, port: int, sync: dict[str, Any]) -> None:
         self.url = f"http://127.0.0.1:{port}/peersync/"
         self._site = Site(alias, port, **sync)
-        self._site.do("from django.test import override_settings")
+        self._site.do("from django.test import override_settings; now = override_settings(); now.enable()")
         self._site.do("from peersync import numbering; passes = numbering.number")
 
     def configure(self, sync: dict[str, Any]) -> None:
         """SYNC_CONFIG from here on."""
-        self._site.do(f"override_settings(SYNC_CONFIG={sync!r}).enable()")
+        self._site.do(f"now.disable(); now = override_settings(SYNC_CONFIG={sync!r}); now.enable()")
 
     def number(self, *, yes: bool) -> None:
         """Whether this process runs numbering passes."""
