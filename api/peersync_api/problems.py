@@ -106,6 +106,7 @@ def problem_response(exception: Exception, *, model_in_path: bool = False) -> Ht
         logger.error("A call of peersync failed: %s", error, exc_info=exception)
         error = Internal()
     response = HttpResponse(wire.dumps(wire.problem_json(error, status)), status=status, content_type=MEDIA_TYPE)
+    response["Content-Length"] = str(len(response.content))
     response["Cache-Control"] = "no-store"
     if status == 401:
         response["WWW-Authenticate"] = 'Token realm="peersync"'

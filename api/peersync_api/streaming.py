@@ -41,7 +41,9 @@ def json_response(request: HttpRequest, value: Any) -> HttpResponseBase:
     packed = len(body) >= _WORTH_PACKING and takes_gzip(request)
     if packed:
         body = b"".join(_packed([body]))
-    return _dressed(HttpResponse(body, content_type=JSON), packed=packed)
+    response = HttpResponse(body, content_type=JSON)
+    response["Content-Length"] = str(len(body))  # without it half an answer is half an object, and no cut off answer
+    return _dressed(response, packed=packed)
 
 
 def batch_response(request: HttpRequest, batch: Batch, *, started: float) -> HttpResponseBase:

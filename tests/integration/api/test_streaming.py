@@ -62,6 +62,15 @@ def test_under_asgi_a_stream_is_asynchronous(api: Api) -> None:
     assert sum(map(len, packed)) < sum(map(len, pieces)) / 5
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_object_says_how_long_it_is(api: Api, packed: bool) -> None:
+    """Half of it is a cut off answer then, and is asked for again; no middleware of the project has to see to it."""
+    headers = {"Accept-Encoding": "gzip" if packed else "identity"}
+    for path in ("", "checkpoint/", "changes/?after=nonsense", "nothing/"):
+        answer = api.get(path, headers=headers, caller=caller_of(api.peer))
+        assert answer.headers["Content-Length"] == str(len(answer.response.content)), path
+
+
 def test_a_stream_is_written_piece_by_piece() -> None:
     request = RequestFactory().get("/")
     response: Any = streaming.batch_response(request, made_batch(5000, 100), started=time.monotonic())
