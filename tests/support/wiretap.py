@@ -17,10 +17,27 @@ Fault = Literal["lost", "half", "unanswered", "cut"]
 class Message:
     """A request or an answer as it went over the wire. ``body``: unpacked."""
 
-    raw: bytes
-    start: str
+    head: bytes
+    """The start line and the headers, as they went."""
+    packed: bytes
+    """The body, as it went."""
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def raw(self) -> bytes:
+        return self.head + self.packed
+
+    @property
+    def start(self) -> str:
+        return self.head.partition(b"\r\n")[0].decode("latin-1")
+
+    def with_body(self, body: bytes, *, packed: bool = False) -> bytes:
+        """The same with another body, of another length. ``packed``: it is as the one that went."""
+        start, *lines = self.head.strip().split(b"\r\n")
+        others = (b"content-length", *(() if packed else (b"content-encoding",)))
+        kept = [line for line in lines if line.partition(b":")[0].lower() not in others]
+        return b"\r\n".join([start, *kept, b"Content-Length: %d" % len(body), b"", body])
 
     @property
     def lines(self) -> list[Any]:
@@ -69,7 +86,7 @@ class Wiretap:
     def __init__(self, target: int) -> None:
         self.exchanges: list[Exchange] = []
         self.fault: Callable[[Message], Fault | None] = lambda _: None
-        self._target = target
+        self.target = target
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
         threading.Thread(target=self._serve, daemon=True).start()
@@ -116,8 +133,8 @@ class Wiretap:
         if fault == "lost":
             self.exchanges.append(Exchange(request, None))
             return None
-        raw = request.raw[: len(request.raw) - len(request.body) // 2 - 1] if fault == "half" else request.raw
-        answer = send(self._target, raw, whole=fault != "half")
+        raw = request.raw[: len(request.raw) - len(request.packed) // 2 - 1] if fault == "half" else request.raw
+        answer = send(self.target, raw, whole=fault != "half")
         kept = fault is None and answer is not None
         self.exchanges.append(Exchange(request, answer if kept else None))
         if answer is not None and fault in (None, "cut"):
@@ -151,4 +168,4 @@ def read(stream: BinaryIO) -> Message | None:
     else:
         body = stream.read() if start.startswith("HTTP/") else b""
     packed = headers.get("content-encoding") == "gzip"
-    return Message(head + body, start, headers, gzip.decompress(body) if packed else body)
+    return Message(head, body, headers, gzip.decompress(body) if packed else body)
