@@ -76,6 +76,7 @@ class Engine:
         self._look_at = float("-inf")
         self._numbered = time.monotonic()
         self._lines: list[Line] = []
+        self._pollers: list[Poller] = []
         self._thread: threading.Thread | None = None
 
     def start(self, delay: float = 0.0) -> None:
@@ -112,9 +113,9 @@ class Engine:
             logger.error("Automatic sync does not run: %s", error)
             self._quiet.set()
             return
-        for line in self._lines:
-            if line.job.pull:
-                Poller(line.job, self._stop, self._allowed).start()
+        self._pollers = [Poller(line.job, self._stop, self._allowed) for line in self._lines if line.job.pull]
+        for poller in self._pollers:
+            poller.start()
         while not self._stop.is_set():
             self._turn_safely()
             self._event.wait(self._pause())
@@ -122,7 +123,8 @@ class Engine:
         self._finish()
 
     def _finish(self) -> None:
-        while any(line.running for line in self._lines):
+        """Rounds that are running come to their end; a poll that waits at its peer is left there."""
+        while any(line.running for line in self._lines) or any(poller.busy for poller in self._pollers):
             time.sleep(0.02)
 
     def _pause(self) -> float:

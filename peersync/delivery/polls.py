@@ -98,6 +98,8 @@ class Poller(threading.Thread):
     def __init__(self, job: Job, stop: threading.Event, allowed: Callable[[], bool]) -> None:
         super().__init__(name=f"peersync-poll:{job.name}", daemon=True)
         self.job, self.stop, self.allowed = job, stop, allowed
+        self.busy = False
+        """In a round, not waiting for news."""
         self._failures = 0
         self._idle = 0
         self._place: tuple[Point | None, ...] = ()
@@ -137,8 +139,14 @@ class Poller(threading.Thread):
                 self._round()
 
     def _round(self, failed: bool = False) -> None:
-        with working():
-            result = deliver(self.job, push=False, pull=True)
+        self.busy = True
+        try:
+            if self.stop.is_set():
+                return
+            with working():
+                result = deliver(self.job, push=False, pull=True)
+        finally:
+            self.busy = False
         if result is Result.FAILED or (failed and result is Result.HELD):
             self._failures += 1
             self.stop.wait(backoff(self._failures))

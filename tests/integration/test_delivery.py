@@ -1,5 +1,6 @@
 """Automatic sync between real processes, over real HTTP."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 
 from peersync import tokens
+from peersync.delivery import Target, polls
+from peersync.delivery.engine import Engine
+from peersync.delivery.rounds import Job, Result
 from peersync.models import Conflict, Journal, Peer, Quarantine, Run
 from tests.support.sites import BadServer, Site, eventually, free_port
 from tests.zoo.models import Parent, Tag, Tagged
@@ -275,7 +279,28 @@ def test_no_first_contact_by_itself_with_tables_that_hold_rows(net: Network) -> 
     a.do("Parent.objects.create(id=1, x='one')")
     error = eventually(lambda: last_error("a", "b"))
     assert "manage.py sync_data --direction=push --peer=b" in error
+    assert Run.objects.using("a").latest("id").error == error
     assert parents("b") == {9: "theirs"}
+
+
+def test_stopping_waits_for_a_fetch_that_is_running(
+    sqlite_nodes: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SYNC_CONFIG = {"MODELS": ["zoo.*"], "MASTER": "a"}
+    began, ended = threading.Event(), threading.Event()
+
+    def slow(job: Job, **_: Any) -> Result:
+        began.set()
+        time.sleep(1)
+        ended.set()
+        return Result.DONE
+
+    monkeypatch.setattr(polls, "deliver", slow)
+    engine = Engine(lambda: [Job(Target("b"), push=False, pull=True)], lambda: True)
+    engine.start()
+    assert began.wait(10)
+    engine.stop(10)
+    assert ended.is_set()
 
 
 def test_while_paused_nothing_leaves(net: Network) -> None:
