@@ -32,16 +32,9 @@ class WrongArguments(PeersyncError):
     code = "arguments"
 
 
-class Wrong(CommandError):
-    """Exit status 2."""
-
-    def as_error(self) -> PeersyncError:
-        """For ``--json``."""
-        return WrongArguments(str(self))
-
-
-def wrong(message: str) -> Wrong:
-    return Wrong(message, returncode=WRONG_ARGUMENTS)
+def wrong(message: str) -> CommandError:
+    """Exit status 2. No class of its own: Django prints the name of the class before the message."""
+    return CommandError(message, returncode=WRONG_ARGUMENTS)
 
 
 def add_arguments(parser: CommandParser) -> None:

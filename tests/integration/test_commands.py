@@ -281,6 +281,9 @@ def test_a_slave_without_tables_says_what_to_run(pair: Any) -> None:
     assert answer.status == 1
     assert answer.json["error"]["code"] == "not_installed"
     assert "migrate --database=b" in answer.json["error"]["detail"]
+    answer = run("sync_peer", "install", "--database=b")
+    assert answer.status == 1
+    assert "migrate --database=b" in answer.error
 
 
 class TestOverHttp:
@@ -528,6 +531,7 @@ class TestSyncPeer:
         [
             (["add"], "NAME"),
             (["add", "branch", "--scope=fly"], "fly"),
+            (["add", "branch", "--scope="], "scope"),
             (["add", "branch", "--expires=soon"], "soon"),
             (["rotate", "nobody"], "nobody"),
             (["revoke", "nobody"], "nobody"),

@@ -37,9 +37,9 @@ class Command(BaseCommand):
                 if options["mirror"] and not options["dry_run"] and not options["noinput"]:
                     self._ask(session, chosen)
                 work = session.run(chosen)
-        except arguments.Wrong as error:
+        except CommandError as error:
             if self.json:
-                self.stdout.write(output.dumps(Work(error=error.as_error()).as_dict()))
+                self.stdout.write(output.dumps(Work(error=arguments.WrongArguments(str(error))).as_dict()))
             raise
         except PeersyncError as error:
             work = Work(error=error)

@@ -10,6 +10,7 @@ from peersync.delivery import local_alias
 from peersync.errors import ConfigurationError, PeersyncError
 from peersync.management import output
 from peersync.management.arguments import wrong
+from peersync.models import Node
 from peersync.transactions import translated
 
 ACTIONS = ("add", "list", "revoke", "rotate", "renew", "install")
@@ -49,7 +50,7 @@ class Command(BaseCommand):
 
     def _add(self, name: str, alias: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
         given = options["scope"]
-        scopes = [part.strip() for part in given.split(",")] if given else tokens.DEFAULT_SCOPES
+        scopes = tokens.DEFAULT_SCOPES if given is None else [part.strip() for part in given.split(",")]
         token = tokens.create(name, scopes, options["expires"], using=alias)
         return _made(name, token, alias)
 
@@ -72,6 +73,7 @@ class Command(BaseCommand):
         return {"old": old, "new": new}, lines
 
     def _install(self, name: None, alias: str, options: dict[str, Any]) -> tuple[Any, list[str]]:
+        Node.objects.using(alias).exists()  # NotInstalled, where there is nothing that triggers could write to
         made = capture.install(alias)
         lines = [f"Made: {', '.join(made)}." if made else "All triggers are there."]
         return {"installed": list(made)}, lines
@@ -83,7 +85,7 @@ def _check(action: str, name: str | None, options: dict[str, Any]) -> None:
     if action in ("renew", "install") and name:
         raise wrong(f"sync_peer {action} takes no name; --database={name} if an alias was meant.")
     for option, actions in (("scope", ("add",)), ("expires", ("add",)), ("rebind", ("rotate",))):
-        if options[option] and action not in actions:
+        if options[option] not in (None, False) and action not in actions:
             raise wrong(f"--{option} belongs to sync_peer {actions[0]}.")
 
 
