@@ -213,14 +213,14 @@ class open_transaction:  # noqa: N801  # a context manager
 def test_what_a_writer_has_just_done_comes_with_a_later_place(subject: Subject) -> None:
     """He was faster than the pass: the row is left out, at its old place too, and found behind the cursor."""
     make(subject.alias, 1, 2)
+    subject.end(PARENT)
     with subject.writer_was_faster():
         change(subject.alias, 1, "new")
+        make(subject.alias, 3)
         batch = subject.feed(PARENT)
-    assert keys([batch]) in ([(2,)], [])
-    assert "new" not in repr(batch)
+    assert keys([batch]) == [(2,)]
     later = subject.feed(PARENT, cursor=batch.end["cursor"])
-    assert (1,) in keys([later])
-    assert sorted(keys([batch, later])) == [(1,), (2,)]
+    assert sorted(keys([later])) == [(1,), (3,)]
 
 
 # ---------------------------------------------------------------------- waiting

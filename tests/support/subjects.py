@@ -183,6 +183,7 @@ def pages(replica: Replica, caller: Caller, label: str, limit: int, behind: Batc
         head, after = (last.end["head"], last.end["after"]) if last is not None else (None, None)
         last = replica.snapshot(caller, label, head, after, limit)
         found.append(last)
+        assert len(found) < ALL, "it does not end"
     return found
 
 
