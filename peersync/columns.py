@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ from django.conf import settings as django_settings
 from django.db import models
 from django.db.models import Field, ForeignKey, Model
 
-from peersync import codec
+from peersync import codec as codecs
 from peersync.conf import settings
 
 NATURAL = {
@@ -30,7 +31,8 @@ class RawColumn:
 
     @cached_property
     def wire(self) -> str:
-        return codec.wire_type(self._end.get_internal_type())
+        """By Django's internal type; what a column of another type is on one database, :meth:`codec` knows."""
+        return codecs.wire_type(self._end.get_internal_type())
 
     @cached_property
     def _end(self) -> Field[Any, Any]:
@@ -39,8 +41,13 @@ class RawColumn:
             field = field.target_field
         return field
 
-    def codec(self, vendor: str) -> codec.Codec:
-        return _codec(self._end, self.wire, vendor)
+    def codec(self, vendor: str) -> codecs.Codec:
+        """How keys are read and written there."""
+        return _codec(self._end, vendor, _zone(vendor, django_settings.TIME_ZONE if not django_settings.USE_TZ else ""))
+
+    def on(self, connection: Any) -> codecs.Codec:
+        """How contents are read and written there: on SQLite by the time zone of that very database."""
+        return _codec(self._end, connection.vendor, _zone(connection.vendor, connection.timezone_name))
 
     @property
     def automatic(self) -> bool:
@@ -48,19 +55,27 @@ class RawColumn:
         return isinstance(self.field, models.AutoField)
 
 
+def _zone(vendor: str, name: str) -> str:
+    """In which datetimes are stored; empty for UTC, and where the database knows instants."""
+    return "" if vendor != "sqlite" or name == "UTC" else name
+
+
 @lru_cache(maxsize=4096)
-def _codec(field: Field[Any, Any], wire: str, vendor: str) -> codec.Codec:
-    db_type = ""
-    if wire == "native":
-        db_type = field.db_type(_connection(vendor)) or ""
-    return codec.codec_for(
-        wire,
-        vendor,
-        db_type=db_type,
-        places=getattr(field, "decimal_places", 0) or 0,
-        use_tz=django_settings.USE_TZ,
-        zone=django_settings.TIME_ZONE,
-    )
+def _codec(field: Field[Any, Any], vendor: str, zone: str) -> codecs.Codec:
+    wire, db_type = _kind(field, _connection(vendor))
+    digits, places = getattr(field, "max_digits", None), getattr(field, "decimal_places", None)
+    if wire == "decimal" and digits is None and (found := re.search(r"\((\d+)\s*,\s*(\d+)\)", db_type)):
+        digits, places = int(found[1]), int(found[2])
+    return codecs.codec_for(codecs.Shape(wire, db_type, digits, places, zone if wire == "datetime" else ""), vendor)
+
+
+def _kind(field: Field[Any, Any], connection: Any) -> tuple[str, str]:
+    """Wire type and the database's own: a field class that has another column than its internal type counts by that."""
+    db_type = field.db_type(connection) or ""
+    wire = codecs.wire_type(field.get_internal_type())
+    if wire != "native" and Field.db_type(field, connection) == db_type:
+        return wire, db_type
+    return codecs.wire_of_type(db_type, connection.vendor) or "native", db_type
 
 
 def _connection(vendor: str) -> Any:
@@ -90,6 +105,10 @@ class SyncField:
     @property
     def wire(self) -> str:
         return f"key:{self.target}" if self.target else self.raw.wire
+
+    def declared(self, connection: Any) -> str:
+        """The type as that database's description names it: with what narrows it in parentheses."""
+        return f"key:{self.target}" if self.target else self.raw.on(connection).declared
 
 
 def label_of(model: type[Model]) -> str:

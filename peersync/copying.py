@@ -6,23 +6,18 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-SETTINGS = "SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = postgres; SET LOCAL bytea_output = hex"
-"""One text for one value, whatever the database or the role sets."""
-
 
 def copy_out(connection: Any, query: str, parameters: Sequence[Any], at_most: int) -> bytes | None:
     """The rows of a SELECT as lines of COPY's text format; None where they have more than ``at_most`` bytes."""
     kept = _Bounded(at_most)
     statement = f"COPY ({query}) TO STDOUT"
-    with connection.cursor() as cursor:
-        cursor.execute(SETTINGS)
-        with connection.wrap_database_errors:
-            if hasattr(cursor, "copy_expert"):
-                cursor.copy_expert(cursor.mogrify(statement, parameters).decode(), kept)
-            else:
-                with cursor.copy(statement, parameters) as pieces:
-                    for piece in pieces:
-                        kept.write(piece)
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        if hasattr(cursor, "copy_expert"):
+            cursor.copy_expert(cursor.mogrify(statement, parameters).decode(), kept)
+        else:
+            with cursor.copy(statement, parameters) as pieces:
+                for piece in pieces:
+                    kept.write(piece)
     return kept.data
 
 
@@ -33,7 +28,6 @@ def copy_in(connection: Any, table: str, columns: str, data: bytes) -> int:
     """
     statement = f"COPY {table} ({columns}) FROM STDIN"
     with connection.cursor() as cursor:
-        cursor.execute(SETTINGS)
         with connection.wrap_database_errors:
             if hasattr(cursor, "copy_expert"):
                 cursor.copy_expert(statement, io.BytesIO(data))

@@ -93,12 +93,17 @@ def _cut(rows: _Rows, bounds: Range, parts: int, names: Sequence[str]) -> list[D
     total = rows.count()
     size = max(1, -(-total // parts))
     places = [rows.model.names.index(name) for name in names]
+    alike = [rows.model.fields[place].raw.on(rows.connection).alike for place in places]
+    plain = [
+        (place, None if rows.model.fields[place].target else one) for place, one in zip(places, alike, strict=True)
+    ]
     found: list[Digest] = []
     after, count, digest = bounds.after, 0, hashlib.sha256()
     last: Key | None = None
     for row in rows:
         digest.update(key_json(row.key).encode())
-        digest.update(json.dumps([row.content[p] for p in places], ensure_ascii=False).encode())
+        values = [row.content[place] if one is None else one(row.content[place]) for place, one in plain]
+        digest.update(json.dumps(values, ensure_ascii=False).encode(errors="surrogatepass"))
         count, last = count + 1, row.key
         if count == size and len(found) < parts - 1:
             found.append(Digest(Range(after, last), count, digest.hexdigest()))

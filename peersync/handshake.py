@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from peersync.records import PROTOCOL, Caller, Description, ModelInfo
 from peersync.replicas.base import Replica
 
 ROUNDS = 6
+VENDORS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
 @dataclass
@@ -163,17 +165,40 @@ def _fields(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> tuple[s
     common = []
     for name, wire in model.fields.items():
         theirs = other.fields.get(name)
-        if theirs is not None and theirs != wire:
-            raise SchemaDiffers(
-                f"The field {model.label}.{name} is {wire} at the source and {theirs} at the target.",
-                hint="Migrate both sides to one release, or EXCLUDE the field.",
-            )
+        if theirs is not None and _kind(theirs) != _kind(wire):
+            raise _differs(f"{model.label}.{name}", wire, theirs)
         if theirs is not None:
             common.append(name)
     alone = sorted(set(model.fields) ^ set(other.fields))
     if alone:
         agreement.warnings.append(f"{model.label}: {', '.join(alone)} travel at one side only: left out.")
     return tuple(common)
+
+
+def _kind(wire: str) -> str:
+    """A type without what narrows it: a value that a narrower column can't hold is refused by itself."""
+    return re.sub(r"\([^)]*\)", "", wire)
+
+
+def _differs(field: str, wire: str, theirs: str) -> SchemaDiffers:
+    for kind in ("native:postgresql:", "native:"):
+        for one in (wire, theirs):
+            if one.startswith(kind):
+                return _only_there(field, one)
+    return SchemaDiffers(
+        f"The field {field} is {wire} at the source and {theirs} at the target.",
+        hint="Migrate both sides to one release, or EXCLUDE the field.",
+    )
+
+
+def _only_there(field: str, wire: str) -> SchemaDiffers:
+    _, vendor, own = wire.split(":", 2)
+    label, _, name = field.rpartition(".")
+    return SchemaDiffers(
+        f"The field {field} is a column of {VENDORS.get(vendor, vendor)}'s own type {own} at one side, and of another"
+        " type at the other: its values mean nothing there.",
+        hint=f'Leave it out on both sides: SYNC_CONFIG["EXCLUDE"]: {{"{label}": ["{name}"]}}; or the whole model.',
+    )
 
 
 def _name(identity: Sequence[str]) -> str:

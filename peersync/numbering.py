@@ -6,7 +6,6 @@ that becomes visible later. A writer touches nothing that a pass touches.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -157,7 +156,7 @@ def fold(
 
 def plain_key_json(model: SyncModel, pk: str) -> str:
     """The wire key of a row whose key is its local primary key."""
-    return json.dumps([pk_value(model, pk)], ensure_ascii=False)
+    return key_json((pk_value(model, pk),))
 
 
 def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: dict[str, State]) -> None:

@@ -132,16 +132,20 @@ class SyncModel:
         found += [tuple(local[n] for n in group) for group in names if all(n in local for n in group)]
         return tuple(dict.fromkeys(found))
 
+    def types(self, connection: Any) -> dict[str, str]:
+        """What travels, and as what, from and to that database."""
+        return {field.name: field.declared(connection) for field in self.fields}
+
     @cached_property
-    def types(self) -> dict[str, str]:
-        return {field.name: field.wire for field in self.fields}
+    def _shapes(self) -> list[tuple[Any, ...]]:
+        """Field by field: name, wire type, and what bounds its values."""
+        bounds = ("max_length", "max_digits", "decimal_places")
+        return [(f.name, f.wire, *(getattr(f.raw.field, name, None) for name in bounds)) for f in self.fields]
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of what is synchronised of the model: its fields, their types, its identity and its filter."""
-        text = json.dumps(
-            [self.label, sorted(self.types.items()), list(self.identity), repr(self.filter), self.direction]
-        )
+        text = json.dumps([self.label, sorted(self._shapes), list(self.identity), repr(self.filter), self.direction])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

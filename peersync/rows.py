@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 
-from peersync.codec import Convert, key_text
+from peersync.codec import ODD, Convert, held, is_odd, key_text, key_value
 from peersync.errors import WireError
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel, key_fields
@@ -47,8 +47,7 @@ def key_from_json(text: str) -> Key:
 
 def pk_value(model: SyncModel, pk: str) -> Any:
     """The wire value of a local primary key that is given as text."""
-    wire = model.pk.wire
-    return int(pk) if wire in ("int", "duration") else bool(int(pk)) if wire == "bool" else pk
+    return key_value(model.pk.wire, pk)
 
 
 def check_keys(model: SyncModel, keys: Iterable[Key]) -> None:
@@ -80,7 +79,9 @@ class Reader:
         self.quote = connection.ops.quote_name
         self.columns: list[str] = []
         self.joins: list[str] = []
-        self._decoders: list[tuple[int, Convert]] = []
+        self._decoders: dict[int, Convert] = {}
+        self._odd: dict[int, Convert] = {}
+        self._soft: dict[int, Convert] = {}
         pk = model.pk
         self.pk_column = f"t.{self.quote(pk.name)}"
         self.pk_sql = pk.codec(connection.vendor).key_sql(self.pk_column, connection.vendor)
@@ -91,16 +92,19 @@ class Reader:
             self._content[names.index(f.name)] if fields is None and f.name in names else self._node(f, "t")
             for f in model.key
         ]
+        for leaf in self.key_leaves():
+            self._soft.pop(leaf, None)
         count = len(self._content)
         self._flat = self._content == list(range(1, count + 1))
         self._count = count
 
     def _leaf(self, alias: str, raw: RawColumn) -> int:
-        codec = raw.codec(self.connection.vendor)
+        codec = raw.on(self.connection)
         self.columns.append(codec.read_sql(f"{alias}.{self.quote(raw.name)}"))
         index = len(self.columns) - 1
-        if codec.decode is not None:
-            self._decoders.append((index, codec.decode))
+        for kept, convert in ((self._decoders, codec.decode), (self._odd, codec.odd), (self._soft, codec.soften)):
+            if convert is not None:
+                kept[index] = convert
         return index
 
     def _node(self, field: SyncField, alias: str) -> Node:
@@ -136,14 +140,29 @@ class Reader:
 
     def row(self, values: Sequence[Any]) -> Stored:
         """The row from what the driver gave for :meth:`select`."""
-        if self._decoders:
+        if self._odd and bytes in set(map(type, values)):
+            values = self._strange(values)
+        elif self._decoders:
             values = list(values)
-            for index, decode in self._decoders:
+            for index, decode in self._decoders.items():
                 values[index] = decode(values[index])
         content = (
             tuple(values[1 : self._count + 1]) if self._flat else tuple(_built(node, values) for node in self._content)
         )
         return Stored(values[0], tuple(_frozen(_built(node, values)) for node in self._key), content)
+
+    def _strange(self, values: Sequence[Any]) -> list[Any]:
+        """The values of a row that has some which only SQLite takes there."""
+        found = list(values)
+        for index, value in enumerate(values):
+            if not isinstance(value, bytes):
+                decode = self._decoders.get(index)
+                found[index] = decode(value) if decode else value
+                continue
+            found[index] = self._odd[index](value) if index in self._odd else value.decode()
+            if index in self._soft:
+                found[index] = self._soft[index](found[index])
+        return found
 
     def by_pk(self, pks: Iterable[str]) -> dict[str, Stored]:
         """The rows with these local primary keys, by primary key."""
@@ -171,25 +190,28 @@ def pk_list(connection: Any, column: str, raw: RawColumn) -> str:
     """``column IN (list)`` for a list of key texts, in a form that uses the index of the column."""
     codec = raw.codec(connection.vendor)
     if connection.vendor == "postgresql":
-        cast = codec.write_sql("x").replace("decode(x, 'hex')", "decode(x, 'hex')")
-        return f"{column} IN (SELECT {cast} FROM unnest(%s::text[]) AS u(x))"
+        return f"{column} IN (SELECT {codec.write_sql('x')} FROM unnest(%s::text[]) AS u(x))"
     if codec.wire == "bytes":
-        return text_list(connection, codec.read_sql(column))
+        return text_list(connection, codec.key_sql(column, connection.vendor))
     return f"{column} IN (SELECT value FROM json_each(%s))"
 
 
 def pk_parameter(connection: Any, raw: RawColumn, pks: Iterable[str]) -> Any:
     if connection.vendor == "postgresql":
-        return list(pks)
+        return [local_value(connection, raw, pk) for pk in pks] if raw.codec("postgresql").encode else list(pks)
+    if raw.codec(connection.vendor).wire == "bytes":
+        return json.dumps(list(pks))
     return json.dumps([local_value(connection, raw, pk) for pk in pks])
 
 
 def local_value(connection: Any, raw: RawColumn, pk: str) -> Any:
-    """The driver's parameter for a key that is given as text."""
+    """The driver's parameter for a key that is given as text. A ValueError where it is none of the column's type."""
     codec = raw.codec(connection.vendor)
-    value: Any = int(pk) if codec.wire in ("int", "bool", "duration") else pk
-    if connection.vendor == "sqlite" and codec.wire == "bytes":
-        return pk
+    if pk.startswith(ODD) and codec.wire != "text" and is_odd(pk):
+        return held(pk)
+    value = key_value(codec.wire, pk)
+    if codec.wire in ("int", "bool", "duration") and isinstance(value, str) and codec.judge(value) != "":
+        raise ValueError("no key of that type")
     return codec.encode(value) if codec.encode else value
 
 
@@ -198,9 +220,23 @@ def select_in(connection: Any, select: str, column: str, raw: RawColumn, pks: It
     # a tombstone of a row that never stood here bears a name of ours, which may be none of the column's type
     real = [pk for pk in pks if raw.wire == "text" or not pk.startswith(NO_ROW)]
     with connection.cursor() as cursor:
+        if connection.vendor == "sqlite" and (strange := [pk for pk in real if _strange(pk)]):
+            real = [pk for pk in real if not _strange(pk)]
+            text = raw.codec("sqlite").key_sql(column, "sqlite")
+            for part in chunks(strange, _MARKS):
+                cursor.execute(f"{select} WHERE {text} IN ({', '.join(['%s'] * len(part))})", list(part))
+                yield from cursor.fetchall()
         for part in chunks(real):
             cursor.execute(f"{select} WHERE {pk_list(connection, column, raw)}", [pk_parameter(connection, raw, part)])
             yield from cursor.fetchall()
+
+
+_MARKS = 500
+
+
+def _strange(pk: str) -> bool:
+    """Whether a list in JSON would not hand this key to SQLite as it is."""
+    return "\x00" in pk or pk.startswith(ODD)
 
 
 def referenced(connection: Any, model: SyncModel, column: str, pks: Iterable[str]) -> dict[str, str]:

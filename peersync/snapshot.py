@@ -188,14 +188,15 @@ class _Page:
     def _size(self, field: Any) -> str | None:
         """SQL for the length of a column that may be long; of what is stored, where PostgreSQL knows that alone."""
         raw = field.raw
-        if raw.wire == "text" and (raw.field.max_length or _SHORT + 1) <= _SHORT:
+        wire = raw.on(self.connection).wire
+        if wire == "text" and (raw.field.max_length or _SHORT + 1) <= _SHORT:
             return None
-        if raw.wire not in ("text", "bytes", "json") and not raw.wire.startswith("native"):
+        if wire not in ("text", "bytes", "json") and not wire.startswith("native"):
             return None
         column = f"t.{self.connection.ops.quote_name(field.column)}"
         if self.connection.vendor != "postgresql":
             return f"coalesce(length(CAST({column} AS BLOB)), 0)"
-        known = "octet_length" if raw.wire in ("text", "bytes") else "pg_column_size"
+        known = "octet_length" if wire in ("text", "bytes") else "pg_column_size"
         return f"coalesce({known}({column}), 0)"
 
     # ------------------------------------------------------------------ bulk
@@ -210,7 +211,8 @@ class _Page:
             return None
         first, last = bounds
         rows = self.reader.by_pk([first, last])
-        if first not in rows or last not in rows:
+        valid = self.model.pk.codec(vendor).valid
+        if not all(pk in rows and valid(rows[pk].key[0]) for pk in bounds):
             return None
         found = self._copy(first, last) if vendor == "postgresql" else self._tuples(first, last)
         if found is None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 
 from peersync import states
-from peersync.codec import key_text
+from peersync.codec import key_text, key_value
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
 from peersync.rows import Reader, as_key, key_from_json, key_json, select_in
@@ -22,8 +22,8 @@ KEPT_EARLIER = 16
 def key_before(node: NodeRow, model: SyncModel, befores: Mapping[str, Sequence[str]]) -> dict[str, list[Key]]:
     """The wire keys that rows had before their changes, oldest first, from what the journal kept of their identity.
 
-    ``befores``: pk → JSON objects of the identity's local columns. A foreign key in it is resolved as it stands now, by
-    its target's tombstone where that is gone; a row whose target is unknown has no earlier key.
+    ``befores``: pk → JSON objects of the identity's local columns, as key texts. A foreign key in it is resolved as it
+    stands now, by its target's tombstone where that is gone; a row whose target is unknown has no earlier key.
     """
     parsed = {pk: [json.loads(text) for text in texts] for pk, texts in befores.items()}
     columns: list[dict[Any, Any]] = []
@@ -42,8 +42,7 @@ def key_before(node: NodeRow, model: SyncModel, befores: Mapping[str, Sequence[s
 def _part_keys(node: NodeRow, part: SyncField, values: set[Any]) -> dict[Any, Any]:
     """Local value of a key's part → its wire value."""
     if part.target is None:
-        decode = part.raw.codec(node.connection.vendor).decode
-        return {value: decode(value) if decode else value for value in values}
+        return {value: key_value(part.raw.wire, str(value)) for value in values}
     return {value: key[0] if len(key) == 1 else key for value, key in target_keys(node, part, values).items()}
 
 
@@ -52,7 +51,7 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     target = apps.get_model(str(field.target))
     parts = key_fields(target)
     if len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column:
-        return {value: (value,) for value in values}
+        return {value: (key_value(parts[0].raw.wire, str(value)),) for value in values}
     texts = {str(value): value for value in values}
     stand_in = SyncModel(str(field.target), target, parts, identity_of(target), "latest", "both", None, through=False)
     reader = Reader(node.connection, stand_in, parts)

@@ -29,6 +29,12 @@ DEADLOCK_CHECK_MS = 900
 
 MUTEX_TIMEOUT_MS = 30_000
 
+TEXTS = (
+    "SET LOCAL datestyle = ISO; SET LOCAL intervalstyle = postgres; SET LOCAL bytea_output = hex;"
+    " SET LOCAL extra_float_digits = 1"
+)
+"""PostgreSQL: one text for one value, and all digits of it, whatever the database, the role or the project sets."""
+
 
 @dataclass
 class NodeRow:
@@ -102,7 +108,7 @@ def writing(alias: str) -> Iterator[NodeRow]:
             if connection.vendor == "postgresql":
                 if outermost:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                cursor.execute(f"SET LOCAL lock_timeout = {MUTEX_TIMEOUT_MS}")
+                cursor.execute(f"SET LOCAL lock_timeout = {MUTEX_TIMEOUT_MS}; {TEXTS}")
             else:
                 cursor.execute("UPDATE peersync_node SET id = id")
             node = _locked_node(cursor, connection, alias)
@@ -174,8 +180,9 @@ def reading(alias: str) -> Iterator[NodeRow]:
     """One snapshot of the database; writes nothing. The node row must be there: number first."""
     with translated(alias), _as_reader(alias), _atomic(alias) as (connection, outermost):
         with connection.cursor() as cursor:
-            if connection.vendor == "postgresql" and outermost:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if connection.vendor == "postgresql":
+                isolation = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; " if outermost else ""
+                cursor.execute(f"{isolation}{TEXTS}")
             cursor.execute(f"SELECT {COLUMNS} FROM peersync_node WHERE id = 1")
             values = cursor.fetchone()
             if values is None:

@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "peersync",
     "tests.zoo",
+    "tests.typed",
 ]
 MIDDLEWARE: list[str] = []
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, transaction
-from django.db.models import Field
 
 from peersync import capture
+from peersync.apply.defaults import Default, defaults
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Session
-from peersync.apply.write import Writer, varies
+from peersync.apply.write import Writer
 from peersync.codec import key_text
-from peersync.copying import SETTINGS, copy_in, escaped
+from peersync.copying import copy_in, escaped
 from peersync.errors import WireError
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
@@ -39,7 +39,7 @@ class _Loader:
         self.quote = self.connection.ops.quote_name
         by_name = {field.name: field for field in self.model.fields}
         self.fields = [by_name[name] for name in session.batch.fields[bulk.model]]
-        self.defaults = self.writer.defaults({field.column for field in self.fields})
+        self.defaults = defaults(self.connection, self.model, {field.column for field in self.fields})
         self.columns = ", ".join(self.quote(field.column) for field in self.fields)
         first, last = (key_text(key[0]) for key in (bulk.first, bulk.last))
         mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
@@ -61,7 +61,7 @@ class _Loader:
         label = self.model.label
         if self.session.node.pruned_seq or self.session.batch.options.get("mirror"):
             return False
-        if not bulk_allowed(self.session.view, self.model) or any(varies(f) for f, _ in self.defaults):
+        if not bulk_allowed(self.session.view, self.model) or any(default.varies for default in self.defaults):
             return False
         queries: list[tuple[str, list[Any]]] = [
             (f"SELECT 1 FROM {self.reader.table} t WHERE {self.within}", self.pair),
@@ -101,31 +101,30 @@ class _Loader:
 
     def _copy(self) -> None:
         columns, data = self.columns, self.bulk.data
-        defaults = self.defaults
-        if defaults:
-            columns = ", ".join([columns, *(self.quote(field.column) for field, _ in defaults)])
-            tail = "".join(f"\t{escaped(text)}" for text in self._texts(defaults))
+        left = self.defaults
+        if left:
+            columns = ", ".join([columns, *(self.quote(default.raw.name) for default in left)])
+            tail = "".join(f"\t{escaped(text)}" for text in self._texts(left))
             data = data.replace(b"\n", f"{tail}\n".encode())
         if copy_in(self.connection, self.reader.table, columns, data) != self.bulk.count:
             raise DatabaseError("the run has another number of rows than it says")
 
-    def _texts(self, defaults: Sequence[tuple[Field[Any, Any], Any]]) -> list[str | None]:
+    def _texts(self, left: Sequence[Default]) -> list[str | None]:
         """The values as the database writes them."""
-        casts = ", ".join(f"CAST(%s AS {field.db_type(self.connection)})::text" for field, _ in defaults)
+        casts = ", ".join(f"CAST(%s AS {default.type})::text" for default in left)
         with self.connection.cursor() as cursor:
-            cursor.execute(SETTINGS)
-            cursor.execute(f"SELECT {casts}", [value for _, value in defaults])
+            cursor.execute(f"SELECT {casts}", [default.value() for default in left])
             return list(cursor.fetchone())
 
     def _insert(self) -> None:
         """By way of a temporary table: its rows meet indexes and triggers in one statement."""
-        defaults = self.defaults
-        columns = ", ".join([self.columns, *(self.quote(field.column) for field, _ in defaults)])
-        values = ", ".join([self.columns, *["%s"] * len(defaults)])
+        left = self.defaults
+        columns = ", ".join([self.columns, *(self.quote(default.raw.name) for default in left)])
+        values = ", ".join([self.columns, *["%s"] * len(left)])
         with self._staged(), self.connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {self.reader.table} ({columns}) SELECT {values} FROM {STAGE}",
-                [value for _, value in defaults],
+                [default.value() for default in left],
             )
 
     @contextmanager
@@ -177,11 +176,17 @@ class _Loader:
 
     def _strange(self) -> str:
         """SQL for dates that the database takes, and nobody could read again; they are refused as single rows are."""
+        bounds = {
+            "date": "NOT {} BETWEEN '0001-01-01' AND '9999-12-31'",
+            "datetime": "NOT {} BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'",
+        }
         found = []
         for field in self.fields if self.postgres else ():
-            if field.raw.wire in ("date", "datetime"):
-                column = f"t.{self.quote(field.column)}"
-                found.append(f"{column} < '0001-01-01' OR {column} >= '10000-01-01'")
+            wire, column = field.raw.on(self.connection).wire, f"t.{self.quote(field.column)}"
+            if wire in bounds:
+                found.append(f"isfinite({column}) AND {bounds[wire].replace('{}', column)}")
+            elif wire == "time":
+                found.append(f"{column} = '24:00:00'")
         return " OR ".join(found)
 
     def _states(self) -> None:

@@ -58,6 +58,8 @@ class Weigher:
         self.dependents: dict[Place, Dependents] = {}
 
     def plan(self) -> Plan:
+        for pending in [p for p in self.set.values() if p.unfit and not p.row.deleted]:
+            self._leave(pending.place, Block("invalid", [], pending.unfit))
         grouped: dict[str, list[Pending]] = {}
         for pending in self.set.values():
             grouped.setdefault(pending.row.model, []).append(pending)

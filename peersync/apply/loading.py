@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from peersync import states, views
 from peersync.apply.naming import local_keys, note_names, translate
 from peersync.apply.session import Pending, Session
+from peersync.apply.values import Values
 from peersync.codec import key_text
 from peersync.conflicts import Local
 from peersync.errors import WireError
@@ -17,7 +17,6 @@ from peersync.records import Key
 from peersync.registry import SyncModel, registry
 from peersync.rows import Reader, Stored, key_json, pk_list, pk_parameter
 from peersync.versions import State
-from peersync.views import ELSEWHERE
 
 
 def load(session: Session, pendings: Sequence[Pending]) -> None:
@@ -26,6 +25,7 @@ def load(session: Session, pendings: Sequence[Pending]) -> None:
     translate(session, pendings)
     by_model: dict[str, list[Pending]] = {}
     for pending in pendings:
+        pending.unfit, pending.odd = "", False
         by_model.setdefault(pending.row.model, []).append(pending)
     rank = session.view.registry.rank
     for label in sorted(by_model, key=lambda name: rank[name]):
@@ -44,9 +44,9 @@ def complete(session: Session, pendings: Sequence[Pending]) -> None:
     for pending in pendings:
         by_model.setdefault(pending.row.model, []).append(pending)
     for label, rows in by_model.items():
-        loader = _Loader(session, session.model(label))
+        values = Values(session.connection, session.model(label))
         for pending in rows:
-            loader.complete(pending)
+            values.complete(pending)
 
 
 class _Loader:
@@ -56,7 +56,7 @@ class _Loader:
         self.session, self.model = session, model
         self.connection = session.connection
         self.reader = Reader(self.connection, model)
-        self.pk_codec = model.pk.codec(self.connection.vendor)
+        self.values = Values(self.connection, model)
 
     def load(self, pendings: list[Pending]) -> None:
         pks = self._local_keys(pendings)
@@ -76,7 +76,7 @@ class _Loader:
                 local.busy = locked is not None and pk not in locked
                 local.hidden = pk in hidden
             pending.local = local
-            self.complete(pending)
+            self.values.complete(pending)
         self._widen([p for p in pendings if p.row.deleted and p.local.whole is not None])
 
     def _widen(self, pendings: Sequence[Pending]) -> None:
@@ -92,16 +92,12 @@ class _Loader:
         """Wire key → local primary key. Under a plain key the one is the other; else the row is looked for."""
         if self.model.plain_key:
             for pending in pendings:
-                self._check_key(pending.row.key)
-            return {p.row.key: key_text(p.row.key[0]) for p in pendings}
+                self.values.check_key(pending)
+            return {p.row.key: key_text(p.row.key[0]) for p in pendings if not p.unfit}
         for pending in pendings:
             if len(pending.row.key) != len(self.model.key):
                 raise WireError(f"A row of {self.model.label} has a key of another length than its identity.")
         return local_keys(self.session, self.model, pendings)
-
-    def _check_key(self, key: Key) -> None:
-        if len(key) != 1 or not self.pk_codec.valid(key[0]):
-            raise WireError(f"A row of {self.model.label} has a key that is not of its type: {key_json(key)[:80]}")
 
     def _lock(self, pks: list[str]) -> set[str] | None:
         """Lock the rows in the order of their keys; those that a writer holds are left out. None: nothing can be held."""
@@ -149,36 +145,3 @@ class _Loader:
         if pending.names == self.model.names:
             return stored.content
         return tuple(stored.content[self.model.names.index(name)] for name in pending.names)
-
-    def complete(self, pending: Pending) -> None:
-        content = pending.row.content
-        if content is None:
-            return
-        fields = {f.name: f for f in self.model.fields}
-        self._check_content(pending, content)
-        values: list[Any] | None = None
-        for place, (name, value) in enumerate(zip(pending.names, content, strict=True)):
-            if value is None:
-                continue
-            field = fields[name]
-            if field.target is not None:
-                if value == ELSEWHERE:
-                    values = values or list(content)
-                    values[place] = pending.local.content[place] if pending.local.content else None
-                continue
-            if not field.raw.codec(self.connection.vendor).valid(value):
-                raise WireError(f"A value of {self.model.label}.{name} is not of the type {field.wire}.")
-        if values is not None:
-            pending.row = replace(pending.row, content=tuple(values))
-
-    def _check_content(self, pending: Pending, content: tuple[Any, ...]) -> None:
-        """As many values as fields, and those that name the row as its key says; raises WireError."""
-        if len(content) != len(pending.names):
-            raise WireError(f"A row of {self.model.label} has {len(content)} values for {len(pending.names)} fields.")
-        for part, one in zip(pending.row.key, self.model.key, strict=True):
-            if one.name in pending.names and _frozen(content[pending.names.index(one.name)]) != part:
-                raise WireError(f"A row of {self.model.label} has another {one.name} than its key says.")
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value

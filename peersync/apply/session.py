@@ -30,6 +30,10 @@ class Pending:
     decision: Decision | None = None
     former: Key | None = None
     """The key under which the row stands here."""
+    unfit: str = ""
+    """Why no row with this key, or these values, can stand here; empty where one can."""
+    odd: bool = False
+    """It has values that only SQLite takes (:mod:`peersync.codec.odd`), and this is one."""
 
     @property
     def writes(self) -> bool:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
-from django.db import models
-from django.db.models import Field, ForeignKey
-from django.utils import timezone
-
+from peersync.apply.defaults import Default, defaults
 from peersync.apply.session import Pending, Session
-from peersync.codec import key_text
+from peersync.codec import held, is_odd, key_text
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel
 from peersync.rows import as_key, find, find_model, local_value, pk_list, pk_parameter, plain_reference
@@ -41,12 +35,16 @@ class Writer:
         for field in fields:
             place = names.index(field.name)
             wires = [(p.row.content or ())[place] for p in pendings]
-            values.append(self._local(field, wires) if field.target else self._encoded(field, wires))
+            odd = any(p.odd for p in pendings)
+            values.append(self._local(field, wires) if field.target else self._encoded(field, wires, odd=odd))
         return fields, values
 
-    def _encoded(self, field: SyncField, wires: list[Any]) -> list[Any]:
-        encode = field.raw.codec(self.connection.vendor).encode
-        return [encode(wire) for wire in wires] if encode else wires
+    def _encoded(self, field: SyncField, wires: list[Any], *, odd: bool) -> list[Any]:
+        codec = field.raw.on(self.connection)
+        encode = codec.encode or _same
+        if odd:
+            return [held(w) if not codec.valid(w) and is_odd(w) else encode(w) for w in wires]
+        return [encode(wire) for wire in wires] if codec.encode else wires
 
     def _local(self, field: SyncField, wires: list[Any]) -> list[Any]:
         """Foreign keys: the local value of the row that each key names."""
@@ -73,44 +71,47 @@ class Writer:
         if pks:
             raws.append(self.model.pk)
             values.append([self._parameter(self.model.pk, pk) for pk in pks])
-        given = len(raws)
-        defaults = self.defaults({raw.name for raw in raws})
-        raws += [RawColumn(str(f.column), f) for f, _ in defaults]
-        values += [self._default_values(field, value, len(pendings)) for field, value in defaults]
-        self._insert(raws, values, [True] * given + [False] * len(defaults))
+        left = defaults(self.connection, self.model, {raw.name for raw in raws})
+        if self.postgres:
+            self._insert_arrays(raws, values, left)
+        else:
+            values += [default.values(len(pendings)) for default in left]
+            marks = ", ".join(["%s"] * len(values))
+            with self.connection.cursor() as cursor:
+                cursor.executemany(f"{self._into(raws, left)} VALUES ({marks})", list(zip(*values, strict=True)))
         keys = [p.row.key for p in pendings]
         if self.model.plain_key:
             return {key: key_text(key[0]) for key in keys}
         return dict(zip(keys, pks, strict=True)) if pks else find_model(self.connection, self.model, keys)
 
-    def _insert(self, raws: Sequence[RawColumn], values: list[list[Any]], wires: list[bool]) -> None:
-        names = ", ".join(self.quote(raw.name) for raw in raws)
-        head = f"INSERT INTO {self.quote(self.model.table)} ({names})"
-        if not self.postgres:
-            marks = ", ".join(["%s"] * len(raws))
-            with self.connection.cursor() as cursor:
-                cursor.executemany(f"{head} VALUES ({marks})", list(zip(*values, strict=True)))
-            return
-        arrays, writes = self._arrays(raws, wires)
-        source = f"unnest({arrays}) AS v({', '.join(f'c{i}' for i in range(len(raws)))})"
+    def _into(self, raws: Sequence[RawColumn], left: Sequence[Default]) -> str:
+        names = [self.quote(raw.name) for raw in (*raws, *(default.raw for default in left))]
+        return f"INSERT INTO {self.quote(self.model.table)} ({', '.join(names)})"
+
+    def _insert_arrays(self, raws: Sequence[RawColumn], values: list[list[Any]], left: list[Default]) -> None:
+        """A default that is the same for all rows is sent once."""
+        own, same = [d for d in left if d.varies], [d for d in left if not d.varies]
+        arrays, writes = self._arrays(raws)
+        writes += [f"v.c{place}::{default.type}" for place, default in enumerate(own, len(raws))]
+        writes += [f"%s::{default.type}" for default in same]
+        values = values + [default.values(len(values[0])) for default in own]
+        marks = ", ".join([*arrays, *["%s::text[]"] * len(own)])
+        source = f"unnest({marks}) AS v({', '.join(f'c{i}' for i in range(len(values)))})"
+        constants = [default.value() for default in same]
         with self.connection.cursor() as cursor:
             for part in chunks(list(zip(*values, strict=True)), WRITE_CHUNK):
                 cursor.execute(
-                    f"{head} SELECT {', '.join(writes)} FROM {source}",
-                    [list(column) for column in zip(*part, strict=True)],
+                    f"{self._into(raws, [*own, *same])} SELECT {', '.join(writes)} FROM {source}",
+                    [*constants, *(list(column) for column in zip(*part, strict=True))],
                 )
 
-    def _arrays(self, raws: Sequence[RawColumn], wires: Sequence[bool]) -> tuple[str, list[str]]:
-        arrays, writes = [], []
-        for place, (raw, wire) in enumerate(zip(raws, wires, strict=True)):
-            codec = raw.codec("postgresql")
-            if wire:
-                arrays.append(f"%s::{codec.array}[]")
-                writes.append(codec.write_sql(f"v.c{place}"))
-            else:
-                arrays.append(f"%s::{str(raw.field.db_type(self.connection)).split('(')[0]}[]")
-                writes.append(f"v.c{place}")
-        return ", ".join(arrays), writes
+    def _arrays(self, raws: Sequence[RawColumn]) -> tuple[list[str], list[str]]:
+        """For each column: the placeholder of its array, and SQL of a value of it."""
+        codecs = [raw.on(self.connection) for raw in raws]
+        return (
+            [f"%s::{codec.array}[]" for codec in codecs],
+            [codec.write_sql(f"v.c{place}") for place, codec in enumerate(codecs)],
+        )
 
     def update(self, pendings: Sequence[Pending]) -> None:
         """Update the rows, by their local primary keys."""
@@ -128,14 +129,14 @@ class Writer:
                 cursor.executemany(f"UPDATE {table} SET {sets} WHERE {pk} = %s", list(zip(*columns, strict=True)))
                 return
             raws = [*raws, self.model.pk]
-            arrays, writes = self._arrays(raws, [True] * len(raws))
+            arrays, writes = self._arrays(raws)
             sets = ", ".join(
                 f"{self.quote(raw.name)} = {write}" for raw, write in zip(raws[:-1], writes[:-1], strict=True)
             )
             names = ", ".join(f"c{i}" for i in range(len(raws)))
             for part in chunks(list(zip(*columns, strict=True)), WRITE_CHUNK):
                 cursor.execute(
-                    f"UPDATE {table} t SET {sets} FROM unnest({arrays}) AS v({names}) WHERE t.{pk} = {writes[-1]}",
+                    f"UPDATE {table} t SET {sets} FROM unnest({', '.join(arrays)}) AS v({names}) WHERE t.{pk} = {writes[-1]}",
                     [list(column) for column in zip(*part, strict=True)],
                 )
 
@@ -182,71 +183,6 @@ class Writer:
         length = raw.field.max_length or 32
         return f"substr('~'||{digest}, 1, {length})"
 
-    # ------------------------------------------------------------------ what is not sent
 
-    def defaults(self, columns: Collection[str]) -> list[tuple[Field[Any, Any], Any]]:
-        """The other columns, that did not come: the field's default, else the type's empty value; a password is unusable."""
-        found = []
-        for field in self.model.model._meta.local_concrete_fields:
-            if field.column in columns or isinstance(field, models.AutoField) or getattr(field, "generated", False):
-                continue
-            if field.db_default is not models.NOT_PROVIDED and not field.has_default():
-                continue
-            if field.primary_key and not field.has_default():
-                continue
-            found.append((field, self._default(field)))
-        return found
-
-    def _default(self, field: Field[Any, Any]) -> Any:
-        return _plain(field.get_db_prep_save(default_of(self.model.model, field), self.connection))
-
-    def _default_values(self, field: Field[Any, Any], value: Any, count: int) -> list[Any]:
-        return [self._default(field) for _ in range(count)] if varies(field) else [value] * count
-
-
-def varies(field: Field[Any, Any]) -> bool:
-    """Whether each row has a default of its own: a function gives it, and not the time."""
-    if not (field.has_default() and callable(field.default)) or isinstance(field, (models.DateField, models.TimeField)):
-        return False
-    return bool(field.get_default() != field.get_default())
-
-
-def default_of(model: type[models.Model], field: Field[Any, Any]) -> Any:
-    """What a row created at the receiver has in a field that does not travel."""
-    if field.name == "password" and hasattr(model, "USERNAME_FIELD"):
-        return make_password(None)
-    if field.has_default():
-        return field.get_default()
-    if field.null:
-        return None
-    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
-        return timezone.now() if isinstance(field, models.DateTimeField) else timezone.localdate()
-    if isinstance(field, ForeignKey):
-        return None
-    return empty_value(field)
-
-
-def empty_value(field: Field[Any, Any]) -> Any:
-    """The empty value of the field's type; None where it has none."""
-    kinds: list[tuple[type[Field[Any, Any]], Any]] = [
-        (models.BooleanField, False),
-        (models.DecimalField, 0),
-        (models.FloatField, 0.0),
-        (models.IntegerField, 0),
-        (models.JSONField, {}),
-        (models.BinaryField, b""),
-        (models.DurationField, timedelta(0)),
-        (models.CharField, ""),
-        (models.TextField, ""),
-    ]
-    if isinstance(field, models.DateTimeField):
-        return timezone.now()
-    if isinstance(field, models.DateField):
-        return timezone.now().date()
-    return next((value for kind, value in kinds if isinstance(field, kind)), None)
-
-
-def _plain(value: Any) -> Any:
-    """A parameter that fits into an array: what Django wraps for the driver, unwrapped."""
-    adapted = getattr(value, "adapted", None) or getattr(value, "obj", None)
-    return json.dumps(adapted) if isinstance(adapted, (dict, list)) else value
+def _same(value: Any) -> Any:
+    return value

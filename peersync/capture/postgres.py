@@ -96,11 +96,13 @@ def _differs(plan: Plan) -> str:
 
 
 def _identity(connection: Any, plan: Plan, row: str) -> str:
-    """A JSON object of the identity's columns, as text; NULL where the primary key is the identity."""
+    """A JSON object of the identity's columns as key texts, as text; NULL where the primary key is the identity."""
     if not plan.identity:
         return "NULL"
     q = connection.ops.quote_name
-    pairs = (f"{literal(c.name)}, {c.codec('postgresql').read_sql(f'{row}.{q(c.name)}')}" for c in plan.identity)
+    pairs = (
+        f"{literal(c.name)}, {c.codec('postgresql').key_sql(f'{row}.{q(c.name)}', 'postgresql')}" for c in plan.identity
+    )
     return f"json_build_object({', '.join(pairs)})::text"
 
 

@@ -207,11 +207,11 @@ def _stored(alias: str, model: SyncModel, pk: Any) -> tuple[tuple[Any, ...], str
 
 
 def _identity(connection: Any, model: SyncModel) -> str:
-    """SQL of the identity's columns as a JSON object, or NULL."""
+    """SQL of the identity's columns as a JSON object of key texts, or NULL."""
     local = {field.column for field in model.model._meta.local_concrete_fields}
     vendor = connection.vendor
     pairs = [
-        f"{literal(c.name)}, {c.codec(vendor).read_sql(connection.ops.quote_name(c.name))}"
+        f"{literal(c.name)}, {c.codec(vendor).key_sql(connection.ops.quote_name(c.name), vendor)}"
         for c in model.identity_columns
         if c.name in local
     ]

@@ -83,11 +83,11 @@ def _inserts(connection: Any, plan: Plan, event: str) -> list[str]:
 
 
 def _identity(connection: Any, plan: Plan) -> str:
-    """A JSON object of the identity's columns before the change; NULL where the key is the identity."""
+    """A JSON object of the identity's columns as key texts, before the change; NULL where the key is the identity."""
     if not plan.identity:
         return "NULL"
     q = connection.ops.quote_name
-    pairs = (f"{literal(c.name)}, {c.codec('sqlite').read_sql(f'OLD.{q(c.name)}')}" for c in plan.identity)
+    pairs = (f"{literal(c.name)}, {c.codec('sqlite').key_sql(f'OLD.{q(c.name)}', 'sqlite')}" for c in plan.identity)
     return f"json_object({', '.join(pairs)})"
 
 

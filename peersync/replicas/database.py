@@ -104,7 +104,7 @@ class DatabaseReplica:
             filtered = self.view.filtered(model.label)
             yield ModelInfo(
                 model.label,
-                model.types,
+                model.types(connection),
                 model.identity,
                 model.fingerprint,
                 model.policy,
