@@ -38,7 +38,7 @@ class Kept:
 
     @property
     def name(self) -> str:
-        return f"{self.model} {_shown(self.key)}"
+        return f"{self.model} {shown(self.key)}"
 
     def side(self, side: str) -> Content | None:
         """Raises CannotPutBack where the record says nothing of that side."""
@@ -57,7 +57,7 @@ class Kept:
         return any(all(name in side and side[name] == value for name, value in values.items()) for side in kept)
 
 
-def _shown(key: Key) -> str:
+def shown(key: Key) -> str:
     return str(key[0]) if len(key) == 1 else json.dumps(key, ensure_ascii=False)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from peersync import states
+from peersync import numbering, states
 from peersync.apply.batch import rows_applied
 from peersync.apply.constraints import Block, Place
 from peersync.apply.records import record, whole, write_records
@@ -27,9 +27,9 @@ from peersync.errors import Busy, CannotPutBack, WireError
 from peersync.models import Conflict
 from peersync.rows import key_json
 from peersync.settling.hanging import Deletion, Returning, deletion, returning
-from peersync.settling.kept import Content, Fields, Kept, Side, choose, read
+from peersync.settling.kept import Content, Fields, Kept, Side, choose, read, shown
 from peersync.settling.own import OwnSession, own_session
-from peersync.settling.rows import decide, fill, find, own_pk
+from peersync.settling.rows import decide, fill, find, names_of, own_pk
 from peersync.transactions import NodeRow, writing
 
 UNDONE = "put back"
@@ -86,6 +86,7 @@ def put_back(
     way, Busy where another transaction holds the row; nothing was written then.
     """
     number, alias = _place(conflict, using)
+    numbering.number(alias)  # a row that went a moment ago is found by the name that its tombstone keeps
     try:
         with writing(alias) as node:
             kept = read(node, number)
@@ -139,7 +140,7 @@ class _Putting:
     def _write(self, pending: Pending, content: Content, *, returning_too: bool) -> PutBack:
         session, kept = self.session, self.kept
         before, standing = whole(session.model(kept.model), pending), pending.local.content
-        seen = self._look(before, {})
+        seen = self._look(pending, before, {})
         if standing is None:
             self._check_complete(content)
             pending.row = replace(pending.row, pk=own_pk(session.model(kept.model), kept.pk))
@@ -180,9 +181,9 @@ class _Putting:
         if before is None:
             decide(session, pending, kept.version, event=kept.open)
             self._carry_out([pending])
-            return PutBack(kept.number, kept.model, "nothing", None, seen=self._look(None, {}))
+            return PutBack(kept.number, kept.model, "nothing", None, seen=self._look(pending, None, {}))
         found = deletion(session, model, str(pending.local.pk))
-        seen = self._look(before, found.goes)
+        seen = self._look(pending, before, found.goes)
         if (found.goes or found.unlinked) and not allowed:
             raise CannotPutBack(
                 f"{kept.name} cannot be deleted: rows hang on it that no record keeps ({found.sentence()}).",
@@ -209,8 +210,17 @@ class _Putting:
 
     # ------------------------------------------------------------------ both
 
-    def _look(self, before: Content | None, goes: Mapping[str, int]) -> str:
-        """A digest of what stands now; raises CannotPutBack where it is not what the caller has seen."""
+    def _look(self, pending: Pending, before: Content | None, goes: Mapping[str, int]) -> str:
+        """A digest of what stands now; raises CannotPutBack where it is not what the caller has seen.
+
+        A row that was renamed since must have been seen: under the number of one that is gone another may have been made.
+        """
+        known = names_of(self.session.model(self.kept.model), self.kept)
+        if self.seen is None and not self.dry_run and pending.former is not None and pending.former not in known:
+            raise CannotPutBack(
+                f"{self.kept.name} is called {shown(pending.former)} now.",
+                hint="Look at it with dry_run=True, and give seen= of that answer, to write over it.",
+            )
         text = json.dumps([before, goes], sort_keys=True, ensure_ascii=False)
         found = hashlib.sha256(text.encode()).hexdigest()[:16]
         if self.seen is not None and self.seen != found:
@@ -250,5 +260,4 @@ class _Putting:
 
 
 def _name(place: Place) -> str:
-    key = place[1]
-    return f"{place[0]} {key[0] if len(key) == 1 else key_json(key)}"
+    return f"{place[0]} {shown(place[1])}"

@@ -28,9 +28,8 @@ def find(session: OwnSession, kept: Kept, content: Content | None) -> Pending:
     model = session.model(kept.model)
     names = tuple(content) if content is not None else model.names
     check_names(model, names, kept)
-    own = [key_of(model, side, kept.key) for side in kept.sides.values() if side is not None]
     best: Pending | None = None
-    for key in dict.fromkeys([kept.key, *own]):
+    for key in names_of(model, kept):
         pending = probe(session, kept.model, key, names)
         load(session, [pending])
         if pending.local.busy:
@@ -41,6 +40,12 @@ def find(session: OwnSession, kept: Kept, content: Content | None) -> Pending:
             best = pending
     assert best is not None  # noqa: S101  # the record's own key is always tried
     return best
+
+
+def names_of(model: SyncModel, kept: Kept) -> tuple[Key, ...]:
+    """What the record calls the row: by its own key, and by each version."""
+    sides = [key_of(model, side, kept.key) for side in kept.sides.values() if side is not None]
+    return tuple(dict.fromkeys([kept.key, *sides]))
 
 
 def probe(session: OwnSession, label: str, key: Key, names: Sequence[str]) -> Pending:

@@ -298,18 +298,42 @@ def test_p3_a_row_named_by_an_identity_gets_its_own_number_back(pair: Pair) -> N
     settled_and_quiet(pair, sku)
 
 
+def test_p3_a_row_that_was_deleted_a_moment_ago_gets_its_number_back(pair: Pair) -> None:
+    """Nobody has numbered its deletion yet."""
+    pair.configure("zoo.Sku", IDENTITY={"zoo.Sku": ["sku"]}, CONFLICT={"*": "source"})
+    Sku.objects.using(pair.b).create(id=40, sku="in the way")
+    Sku.objects.using(pair.a).create(id=1, sku="one", name="base")
+    pair.both()
+    for alias in pair.aliases:
+        Sku.objects.using(alias).filter(sku="one").update(name=f"of {alias}")
+    pair.push()
+    here = Sku.objects.using(pair.b).get(sku="one").pk
+    Sku.objects.using(pair.b).filter(sku="one").delete()
+    record = the_record(pair)
+    peersync.put_back(record, "local")
+    assert Sku.objects.using(pair.b).get(sku="one").pk == here
+    pair.both()
+    assert pair.rows(Sku, "sku", "name") == [("in the way", ""), ("one", f"of {pair.b}")]
+    settled_and_quiet(pair, record)
+
+
 def test_p3_a_number_that_another_row_has_by_now(lite: Pair) -> None:
+    """It counts as the same row, renamed; but nobody writes over that without having seen it."""
     lite.configure("zoo.Sku", IDENTITY={"zoo.Sku": ["sku"]}, CONFLICT={"*": "source"})
     Sku.objects.using(lite.a).create(id=1, sku="one")
     lite.both()
     Sku.objects.using(lite.b).update(name="edited")
     Sku.objects.using(lite.a).all().delete()
     lite.push()
-    Sku.objects.using(lite.b).create(id=1, sku="two")
+    Sku.objects.using(lite.b).create(id=1, sku="two", name="another")
     record = the_record(lite, model="zoo.Sku")
-    peersync.put_back(record, "local")
+    with pytest.raises(CannotPutBack, match=r"zoo\.Sku one is called two now"):
+        peersync.put_back(record, "local")
+    assert lite.rows(Sku, "sku", "name", alias="b") == [("two", "another")]
+    peersync.put_back(record, "local", seen=peersync.put_back(record, "local", dry_run=True).seen)
     lite.both()
-    assert lite.rows(Sku, "sku", "name") == [("one", "edited"), ("two", "")]
+    assert lite.rows(Sku, "sku", "name") == [("one", "edited")]
+    assert '"another"' in str(the_record(lite, kind="put back").local)
     settled_and_quiet(lite, record)
 
 
@@ -328,9 +352,12 @@ def test_p3_names_that_were_changed_on_both_sides(pair: Pair) -> None:
     settled_and_quiet(pair, record)
     Sku.objects.using(pair.b).update(sku="renamed since")
     Sku.objects.using(pair.b).create(sku="of b", name="another row")
+    seen = peersync.put_back(record, "incoming", dry_run=True).seen
     with pytest.raises(CannotPutBack, match="held by another row"):
-        peersync.put_back(record, "local")
-    peersync.put_back(record, "incoming")
+        peersync.put_back(record, "local", seen=seen)
+    with pytest.raises(CannotPutBack, match="is called renamed since now"):
+        peersync.put_back(record, "incoming")
+    peersync.put_back(record, "incoming", seen=seen)
     pair.both()
     assert pair.rows(Sku, "sku", "name") == [("of a", "n"), ("of b", "another row")]
     settled_and_quiet(pair, record)
