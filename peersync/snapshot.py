@@ -21,9 +21,12 @@ from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored, local_value, plain_reference
 from peersync.states import chunks, list_parameter, text_list
 from peersync.transactions import NodeRow, writing
+from peersync.versions import State
+from peersync.viewpages import rows_in_view, rows_that_left, tombstones_told
 from peersync.views import View
 
 TABLE_ROWS = "r"
+EXITS = "x"
 TOMBSTONES = "t"
 PAGE_BYTES = 8 * 1024 * 1024
 """A page ends before the contents of its rows are much longer than this: about half of what a body may have."""
@@ -82,7 +85,8 @@ def snapshot(
                 raise CursorUnknown("The first contact was overtaken: its place in the feed is no more.")
         page = _Page(node, view, caller, model, limit)
         part, place = _place(after)
-        rows, bulk, end = page.tombstones(place) if part == TOMBSTONES else page.rows(place)
+        read = {TABLE_ROWS: page.rows, EXITS: page.exits, TOMBSTONES: page.tombstones}
+        rows, bulk, end = read[part](place)
         common = header(node, view, caller, [label], points)
         return Batch(
             "snapshot",
@@ -101,7 +105,7 @@ def _place(after: str | None) -> tuple[str, str | None]:
     if after is None:
         return TABLE_ROWS, None
     part, _, place = after.partition(":")
-    if part not in (TABLE_ROWS, TOMBSTONES):
+    if part not in (TABLE_ROWS, EXITS, TOMBSTONES):
         raise WireError("'after' is not what a page of this snapshot gave.")
     return part, place or None
 
@@ -113,6 +117,7 @@ class _Page:
         self.node, self.view, self.caller, self.model, self.limit = node, view, caller, model, limit
         self.connection = node.connection
         self.reader = Reader(self.connection, model)
+        self.filtered = view.filtered(model.label)
 
     def _bounded(self, place: str | None) -> tuple[str, list[Any]]:
         if place is None:
@@ -131,42 +136,67 @@ class _Page:
             if found is not None:
                 bulk, last = found
                 return [], bulk, f"{TABLE_ROWS}:{last}"
-        limit = self._fitting(where, parameters)
+        if self.filtered:
+            shown, parameters = rows_in_view(self.view, self.reader, place, self.limit)
+            where = f" WHERE {shown}"
+        rows, last_pk = self._stored(where, parameters)
+        if last_pk is not None:
+            return rows, None, f"{TABLE_ROWS}:{last_pk}"
+        return rows, None, f"{EXITS}:" if self.filtered and self._any_left() else self._graves_next()
+
+    def exits(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
+        """Rows that the peer has, and that left its view."""
+        if not self.filtered:
+            raise WireError("'after' is not what a page of this snapshot gave.")
+        rows, last = self._stored(*self._left(place), self.limit)
+        return rows, None, f"{EXITS}:{last}" if last is not None else self._graves_next()
+
+    def _left(self, place: str | None) -> tuple[str, list[Any]]:
+        where, parameters = self._bounded(place)
+        left, more = rows_that_left(self.view, self.node, self.caller.node, self.reader)
+        return f"{where or ' WHERE true'} AND {left}", [*parameters, *more]
+
+    def _any_left(self) -> bool:
+        where, parameters = self._left(None)
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM {self.reader.table} t{where} LIMIT 1", parameters)
+            return cursor.fetchone() is not None
+
+    def _stored(self, where: str, parameters: list[Any], most: int | None = None) -> tuple[list[Row], str | None]:
+        """A page of rows, and the last local key where more may follow."""
+        limit = most or self._fitting(where, parameters)
         with self.connection.cursor() as cursor:
             cursor.execute(f"{self.reader.select()}{where} ORDER BY {self.reader.pk_column} LIMIT {limit}", parameters)
             stored = {row.pk: row for row in map(self.reader.row, cursor.fetchall())}
         found_states = states.load(self.connection, self.model.label, stored)
-        collected = self._collect(found_states, stored)
-        end = f"{TABLE_ROWS}:{list(stored)[-1]}" if len(stored) == limit else f"{TOMBSTONES}:"
-        if end == f"{TOMBSTONES}:" and not self._any_tombstone():
-            return collected, None, None
-        return collected, None, end
+        return self._collect(found_states, stored), list(stored)[-1] if len(stored) == limit else None
 
     def _collect(self, found: dict[str, Any], stored: dict[str, Stored]) -> list[Row]:
         collector = Collector(self.node, self.view, self.caller, self.model)
         rows = collector.collect(found, stored, stored)
         return [row for row in rows.values() if row is not None]
 
-    def _any_tombstone(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM peersync_rowstate WHERE model = %s AND key IS NOT NULL LIMIT 1", [self.model.label]
-            )
-            return cursor.fetchone() is not None
+    def _graves_next(self) -> str | None:
+        return f"{TOMBSTONES}:" if self._graves(0, 1)[0] else None
 
-    def tombstones(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
+    def _graves(self, place: int, limit: int) -> tuple[dict[str, State], int | None]:
+        """Tombstones, and the last place where more may follow."""
+        where, parameters = ("true", []) if not self.filtered else tombstones_told(self.caller.node, self.model.label)
         with self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT {states.SELECT}, s.id FROM peersync_rowstate s WHERE s.model = %s AND s.key IS NOT NULL"
-                " AND s.deleted AND s.id > %s ORDER BY s.id LIMIT %s",
-                [self.model.label, int(place or 0), self.limit],
+                f" AND s.deleted AND s.id > %s AND {where} ORDER BY s.id LIMIT {limit}",
+                [self.model.label, place, *parameters],
             )
             found = cursor.fetchall()
         graves = {row[1]: states.state_from(row[:-1]) for row in found}
+        return graves, int(found[-1][-1]) if len(found) == limit else None
+
+    def tombstones(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
+        graves, last = self._graves(int(place or 0), self.limit)
         collector = Collector(self.node, self.view, self.caller, self.model)
         rows = [row for row in collector.collect(graves, graves).values() if row is not None]
-        end = f"{TOMBSTONES}:{found[-1][-1]}" if len(found) == self.limit else None
-        return rows, None, end
+        return rows, None, None if last is None else f"{TOMBSTONES}:{last}"
 
     # ------------------------------------------------------------------ length
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import Error
-from django.db.models import ForeignKey, Model, QuerySet
+from django.db.models import BinaryField, ForeignKey, Model, QuerySet
 from django.utils.module_loading import import_string
 
 from peersync import states
@@ -43,29 +43,41 @@ class View:
     def filtered(self, label: str) -> bool:
         return label in self.registry.filtered
 
-    def visible(self, label: str, pks: Iterable[str]) -> set[str]:
-        """Those of the rows that stand and are in view: by their own filter, and with their non-null parents."""
+    def in_view(self, label: str) -> QuerySet[Any]:
+        """The rows that stand and are in view: by their own filter, and with their non-null parents."""
         model = self.registry.models[label]
-        parents = [f for f in model.foreign_keys if not f.null and f.target in self.registry.filtered]
-        rows: QuerySet[Any] = self._filtered(model).filter(pk__in=list(pks))
-        names = [f.raw.field.attname for f in parents]
-        found = {pk_text(row[0]): row[1:] for row in rows.values_list("pk", *names)}
-        for place, field in enumerate(parents):
-            if field.target == label:
-                continue
-            values = {pk_text(row[place]) for row in found.values()}
-            seen = self._visible_targets(str(field.target), field.target_column, values)
-            found = {pk: row for pk, row in found.items() if pk_text(row[place]) in seen}
-        return set(found)
+        rows = self._filtered(model)
+        for field in model.foreign_keys:
+            target = str(field.target)
+            if not field.null and target != label and self.filtered(target):
+                parents = self.in_view(target).order_by().values(self._name(target, field.target_column))
+                rows = rows.filter(**{f"{field.raw.field.name}__in": parents})
+        return rows
+
+    def page(self, label: str, place: str | None, limit: int) -> list[str]:
+        """The local keys of the next rows in view behind ``place``, in their order."""
+        rows = self.in_view(label).order_by("pk")
+        if place is not None:
+            pk = self.registry.models[label].model._meta.pk
+            assert pk is not None  # noqa: S101  # each model has one
+            rows = rows.filter(pk__gt=bytes.fromhex(place) if isinstance(pk, BinaryField) else pk.to_python(place))
+        return [pk_text(pk) for pk in rows.values_list("pk", flat=True).distinct()[:limit]]
+
+    def visible(self, label: str, pks: Iterable[str]) -> set[str]:
+        """Those of the rows that stand and are in view."""
+        return {pk_text(pk) for pk in self.in_view(label).filter(pk__in=list(pks)).values_list("pk", flat=True)}
+
+    def _name(self, label: str, column: str) -> str:
+        """The attribute of the model behind ``label`` that has this column."""
+        fields = self.registry.models[label].model._meta.concrete_fields
+        return next(f.attname for f in fields if f.column == column)
 
     def _visible_targets(self, label: str, column: str, values: set[str]) -> set[str]:
-        model = self.registry.models[label]
-        if column == model.pk.name:
+        if column == self.registry.models[label].pk.name:
             return self.visible(label, values)
-        name = next(f.attname for f in model.model._meta.concrete_fields if f.column == column)
-        rows = model.model._base_manager.using(self.alias).filter(**{f"{name}__in": list(values)})
-        by_pk = {pk_text(pk): pk_text(value) for pk, value in rows.values_list("pk", name)}
-        return {by_pk[pk] for pk in self.visible(label, by_pk)}
+        name = self._name(label, column)
+        rows = self.in_view(label).filter(**{f"{name}__in": list(values)})
+        return {pk_text(value) for value in rows.values_list(name, flat=True)}
 
     def hidden_targets(self, label: str, column: str, values: set[str]) -> set[str]:
         """Local values of a foreign key that point to rows out of view."""

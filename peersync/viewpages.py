@@ -1,0 +1,47 @@
+"""Which rows stand on the pages of a snapshot for a peer that a filter keeps rows from: nothing is cut by what it may not see.
+
+A page that is filled with rows and then filtered tells of those that are not on it: by the key that its token names, by
+how short it is, by how many pages there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+
+from peersync.rows import Reader, pk_list, pk_parameter
+from peersync.transactions import NodeRow
+from peersync.views import ITS_OWN, OUT_OF_VIEW, View
+
+Where = tuple[str, list[Any]]
+"""A condition of SQL over the table ``t``, and its parameters."""
+
+_REMEMBERED = "EXISTS (SELECT 1 FROM peersync_filtermemory m WHERE m.node = %s AND m.model = %s AND m.pk_text = {}{})"
+
+
+def rows_in_view(view: View, reader: Reader, place: str | None, limit: int) -> Where:
+    """The next rows in view behind the local key ``place``, in its order."""
+    pks = view.page(reader.model.label, place, limit)
+    return (
+        pk_list(reader.connection, reader.pk_column, reader.model.pk),
+        [pk_parameter(reader.connection, reader.model.pk, pks)],
+    )
+
+
+def rows_that_left(view: View, node: NodeRow, peer: str, reader: Reader) -> Where:
+    """Rows that stand, that the peer has, and that are in its view no longer."""
+    label = reader.model.label
+    held = _REMEMBERED.format(reader.pk_sql, " AND m.place <> %s AND m.place <> %s")
+    parameters: list[Any] = [peer, label, OUT_OF_VIEW, ITS_OWN]
+    try:
+        query = view.in_view(label).order_by().values("pk").query
+        shown, more = query.get_compiler(using=node.alias).as_sql()
+    except EmptyResultSet:
+        return held, parameters
+    return f"{held} AND {reader.pk_column} NOT IN ({shown})", [*parameters, *more]
+
+
+def tombstones_told(peer: str, label: str) -> Where:
+    """Tombstones (states ``s``) of rows that the peer has or had."""
+    return _REMEMBERED.format("s.pk_text", ""), [peer, label]
