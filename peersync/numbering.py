@@ -17,7 +17,7 @@ from peersync.histories import mint
 from peersync.registry import SyncModel, registry
 from peersync.rows import Reader, existing, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
-from peersync.tombstones import earlier_keys, key_before, number_names, take_over, unnumbered_names
+from peersync.tombstones import earlier_keys, key_before, keys_of_gone, number_names, take_over, unnumbered_names
 from peersync.transactions import NodeRow, translated, writing
 from peersync.versions import State
 from peersync.views import hanging_on
@@ -162,7 +162,11 @@ def plain_key_json(model: SyncModel, pk: str) -> str:
 def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: dict[str, State]) -> None:
     """Wire keys of rows that are named by an identity: tombstones keep theirs, renamed rows remember the earlier ones."""
     standing = Reader(node.connection, model).by_pk([pk for pk, s in changed.items() if not s.deleted])
-    befores = key_before(node, model, {pk: note.befores for pk, note in noted.items() if note.befores})
+    if model.identity:
+        befores = key_before(node, model, {pk: note.befores for pk, note in noted.items() if note.befores})
+    else:
+        gone = keys_of_gone(node, model, [pk for pk, state in changed.items() if state.deleted])
+        befores = {pk: [key] for pk, key in gone.items()}
     for pk, state in changed.items():
         earlier = befores.get(pk, [])
         if state.deleted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -12,7 +12,7 @@ from peersync import states
 from peersync.codec import key_text, key_value
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
-from peersync.rows import Reader, as_key, key_from_json, key_json, select_in
+from peersync.rows import Reader, as_key, key_from_json, key_json, pk_value, select_in
 from peersync.transactions import NodeRow
 from peersync.versions import State, join
 
@@ -39,6 +39,16 @@ def key_before(node: NodeRow, model: SyncModel, befores: Mapping[str, Sequence[s
     return found
 
 
+def keys_of_gone(node: NodeRow, model: SyncModel, pks: Iterable[str]) -> dict[str, Key]:
+    """The wire keys of rows that are gone, where the primary key points at another row (inheritance, one to one).
+
+    The local primary key alone says whose they were; a row whose target is unknown has none.
+    """
+    values = {pk: pk_value(model, pk) for pk in pks}
+    named = _part_keys(node, model.key[0], set(values.values()))
+    return {pk: (named[value],) for pk, value in values.items() if value in named}
+
+
 def _part_keys(node: NodeRow, part: SyncField, values: set[Any]) -> dict[Any, Any]:
     """Local value of a key's part → its wire value."""
     if part.target is None:
@@ -52,6 +62,9 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     parts = key_fields(target)
     if len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column:
         return {value: (key_value(parts[0].raw.wire, str(value)),) for value in values}
+    if len(parts) == 1 and parts[0].target is not None and parts[0].column == field.target_column:
+        # its key is what its own primary key points at, whether the row between still stands or not
+        return {value: (part,) for value, part in _part_keys(node, parts[0], values).items()}
     texts = {str(value): value for value in values}
     stand_in = SyncModel(str(field.target), target, parts, identity_of(target), "latest", "both", None, through=False)
     reader = Reader(node.connection, stand_in, parts)

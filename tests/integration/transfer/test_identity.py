@@ -210,6 +210,19 @@ def test_a_row_goes_with_more_notes_than_a_pass_takes_at_once(pair: Pair, monkey
     assert records(pair.a) == records(pair.b) == []
 
 
+def test_a_row_and_its_notes_are_deleted_over_several_passes(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass takes so many notes and no more: the child's comes first, and what names it stands behind it."""
+    shift(pair.b)
+    sku = Sku.objects.using(pair.a).create(sku="one")
+    SkuNote.objects.using(pair.a).create(sku=sku, text="t1")
+    pair.both()
+    monkeypatch.setattr("peersync.numbering.BITE", 1)
+    sku.delete()
+    pair.push()
+    assert pair.rows(Sku, "sku") == pair.rows(SkuNote, "text") == []
+    assert records(pair.b) == []
+
+
 def test_a_row_is_deleted_by_sql(pair: Pair) -> None:
     sku = Sku.objects.using(pair.a).create(sku="one")
     pair.push()
