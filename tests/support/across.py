@@ -12,9 +12,9 @@ from django.db import models, transaction
 from django.db.models import F, JSONField, Value
 
 from tests.support.pairs import sql
-from tests.zoo.models import AllFields, Child, Parent, Secret, SelfRef, Sku, SkuNote, Tag, Tagged, Wide
+from tests.zoo.models import AllFields, Badge, Child, Parent, Secret, SelfRef, Sku, SkuNote, Tag, Tagged, Wide
 
-IDENTITY = {"zoo.Sku": ["sku"], "zoo.SkuNote": ["sku", "text"], "zoo.Tag": ["name"]}
+IDENTITY = {"zoo.Sku": ["sku"], "zoo.SkuNote": ["sku", "text"], "zoo.Tag": ["name"], "zoo.Badge": ["code"]}
 EXCLUDE = {"zoo.Parent": ["e"], "zoo.Secret": ["password"]}
 
 NAMED: dict[type[models.Model], tuple[str, ...]] = {
@@ -23,6 +23,7 @@ NAMED: dict[type[models.Model], tuple[str, ...]] = {
     SelfRef: ("id", "parent", "name"),
     Sku: ("sku", "name", "price"),
     SkuNote: ("sku__sku", "text"),
+    Badge: ("code", "holder__sku"),
     Tag: ("name",),
     Tagged: ("id", "name"),
     Tagged.tags.through: ("tagged", "tag__name"),
@@ -125,6 +126,8 @@ class Here:
             sku = self.of(Sku).create(sku=name, name=name.upper(), price=Decimal("9.90"))
             for text in ("first", "second"):
                 self.of(SkuNote).create(sku=sku, text=text)
+            self.of(Badge).create(code=f"badge {name}", holder=sku)
+        self.of(Badge).get_or_create(code="of both")
         tags = [self.of(Tag).create(name=name) for name in ("red", "green", "shared")]
         for n in (1, 2, 3):
             self.of(Tagged).create(id=n, name=f"thing {n}").tags.set(tags)
@@ -142,7 +145,10 @@ class Here:
         self.of(Parent).create(id=101, x="of far", u="u101", e="far's own")
         self.of(Child).create(id=101, p_id=101)
         self.of(SelfRef).create(id=101, name="far's root")
-        self.of(SkuNote).create(sku=self.of(Sku).create(sku="vier"), text="first")
+        sku = self.of(Sku).create(sku="vier")
+        self.of(SkuNote).create(sku=sku, text="first")
+        self.of(Badge).create(code="badge vier", holder=sku)
+        self.of(Badge).get_or_create(code="of both")
         tag = self.of(Tag).get_or_create(name="shared")[0]
         self.of(Tagged).create(id=101, name="far's thing").tags.add(tag, self.of(Tag).create(name="blue"))
         self.of(Secret).create(id=101, name="far's", password="far's own")
@@ -163,6 +169,7 @@ class Here:
         self.of(SelfRef).get(id=4).delete()
         self.of(Sku).filter(sku="one").update(sku="renamed", price=F("price") + 1)
         self.of(SkuNote).filter(sku__sku="two", text="second").delete()
+        self.of(Badge).filter(code="badge one").update(code="renamed badge")
         self.of(Tag).filter(name="green").update(name="grün")
         self.of(Tagged).get(id=1).tags.remove(self.of(Tag).get(name="red"))
         self.of(Tagged).get(id=101).tags.add(self.of(Tag).get(name="red"))
@@ -178,7 +185,9 @@ class Here:
         self.of(SelfRef).create(id=102, parent_id=3, name="far's, under near's")
         self.of(SelfRef).filter(id=101).update(parent_id=1)
         self.of(SkuNote).create(sku=self.of(Sku).get(sku="drei ß/%"), text="by far")
-        self.of(Sku).get(sku="vier").delete()
+        self.of(Badge).filter(code="of both").update(holder=self.of(Sku).get(sku="two"))
+        self.of(Badge).filter(code="badge two").update(holder=None)
+        self.of(Sku).get(sku="vier").delete()  # and what hangs on it
         self.of(Tagged).get(id=2).delete()
         self.of(Tagged).get(id=3).tags.set([self.of(Tag).create(name="yellow")])
         self.of(Secret).filter(id=1).update(name="renamed by far")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 
 from peersync import capture, numbering, tokens
@@ -25,6 +26,11 @@ from tests.support.sites import Site
 NEAR, FAR, THIRD = "near", "far", "third"
 NEAR_ALIAS, THIRD_ALIAS = "a", "c"
 ALL = 1000
+
+
+def zoo() -> set[str]:
+    """Labels of all that ``zoo.*`` names, through tables too."""
+    return {model._meta.label for model in apps.get_app_config("zoo").get_models(include_auto_created=True)}
 
 
 class Served:
