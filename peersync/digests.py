@@ -13,6 +13,7 @@ from peersync.records import Digest, Key, Range
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, key_json
 from peersync.transactions import NodeRow
+from peersync.viewpages import with_elsewhere
 from peersync.views import View
 
 FETCH = 2000
@@ -49,7 +50,7 @@ class _Rows:
                 if self.view.filtered(self.model.label):
                     seen = self.view.visible(self.model.label, [row.pk for row in rows])
                     rows = [row for row in rows if row.pk in seen]
-                yield from rows
+                yield from with_elsewhere(self.view, self.connection, self.model, {r.pk: r for r in rows}).values()
 
     def count(self) -> int:
         if self.view.filtered(self.model.label):

@@ -17,11 +17,12 @@ from peersync.histories import check_points, known, point_at
 from peersync.numbering import journal_of
 from peersync.records import Batch, Caller, Key, Point, Row
 from peersync.registry import SyncModel
-from peersync.rows import Reader, Stored, as_key, find_model, key_from_json, key_json, pk_value
+from peersync.rows import Reader, Stored, find_model, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import just_left, unread_names
 from peersync.transactions import NodeRow, reading, writing
 from peersync.versions import State, version_of
+from peersync.viewpages import with_elsewhere
 from peersync.views import IN_VIEW, ITS_OWN, OUT_OF_VIEW, View
 
 BATCH_BYTES = 8 * 1024 * 1024
@@ -105,6 +106,7 @@ class Collector:
         pks = list(pks)
         if stored is None:
             stored = Reader(self.node.connection, self.model).by_pk(pks)
+        stored = with_elsewhere(self.view, self.node.connection, self.model, stored)
         noted = journal_of(self.node, self.model.label, pks, take=False)
         rows: dict[str, Row | None] = {}
         filtered = self.view.filtered(self.model.label)
@@ -122,7 +124,6 @@ class Collector:
                 rows[pk] = row_of(self.node, self.model, state, row, self.caller.node, self.read)
                 if shown.get(pk) == "exit":
                     rows[pk] = replace(rows[pk], kind="exit", content=None, pk=None)  # type: ignore[type-var]  # it was just set
-        self._hide_targets(rows, stored)
         return rows
 
     def _shown(
@@ -149,23 +150,6 @@ class Collector:
                 places[pk] = self.node.last_seq if place < 0 else place
         views.remember(self.node, self.caller.node, self.model.label, places)
         return shown
-
-    def _hide_targets(self, rows: dict[str, Row | None], stored: Mapping[str, Stored]) -> None:
-        """Nullable foreign keys to rows out of the peer's view travel as "elsewhere"."""
-        for field in self.model.foreign_keys:
-            if not field.null or not self.view.filtered(str(field.target)):
-                continue
-            index = self.model.names.index(field.name)
-            keys = {pk: as_key(row.content[index]) for pk, row in stored.items() if row.content[index] is not None}
-            target = self.view.registry.models[str(field.target)]
-            local = find_model(self.node.connection, target, keys.values())
-            seen = self.view.visible(target.label, local.values())
-            for pk, key in keys.items():
-                row = rows.get(pk)
-                if row is not None and row.content is not None and local.get(key) not in seen:
-                    content = list(row.content)
-                    content[index] = views.ELSEWHERE
-                    rows[pk] = replace(row, content=tuple(content))
 
 
 def header(

@@ -1,4 +1,4 @@
-"""Which rows stand on the pages of a snapshot for a peer that a filter keeps rows from: nothing is cut by what it may not see.
+"""What a peer that a filter keeps rows from is given: pages that nothing cuts which it may not see, no key of such a row.
 
 A page that is filled with rows and then filtered tells of those that are not on it: by the key that its token names, by
 how short it is, by how many pages there are.
@@ -6,13 +6,15 @@ how short it is, by how many pages there are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 
-from peersync.rows import Reader, pk_list, pk_parameter
+from peersync.registry import SyncModel
+from peersync.rows import Reader, Stored, as_key, find_model, pk_list, pk_parameter
 from peersync.transactions import NodeRow
-from peersync.views import ITS_OWN, OUT_OF_VIEW, View
+from peersync.views import ELSEWHERE, ITS_OWN, OUT_OF_VIEW, View
 
 Where = tuple[str, list[Any]]
 """A condition of SQL over the table ``t``, and its parameters."""
@@ -45,3 +47,22 @@ def rows_that_left(view: View, node: NodeRow, peer: str, reader: Reader) -> Wher
 def tombstones_told(peer: str, label: str) -> Where:
     """Tombstones (states ``s``) of rows that the peer has or had."""
     return _REMEMBERED.format("s.pk_text", ""), [peer, label]
+
+
+def with_elsewhere(view: View, connection: Any, model: SyncModel, stored: Mapping[str, Stored]) -> dict[str, Stored]:
+    """The rows, in which a nullable foreign key to a row out of the peer's view says "elsewhere"."""
+    found = dict(stored)
+    for field in model.foreign_keys:
+        if not field.null or not view.filtered(str(field.target)):
+            continue
+        place = model.names.index(field.name)
+        keys = {pk: as_key(row.content[place]) for pk, row in found.items() if row.content[place] is not None}
+        target = view.registry.models[str(field.target)]
+        local = find_model(connection, target, keys.values())
+        seen = view.visible(target.label, local.values())
+        for pk, key in keys.items():
+            if local.get(key) not in seen:
+                content = list(found[pk].content)
+                content[place] = ELSEWHERE
+                found[pk] = found[pk]._replace(content=tuple(content))
+    return found

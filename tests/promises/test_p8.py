@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 import requests
@@ -15,9 +16,9 @@ import requests
 from peersync.wire import caller_headers
 from tests.support.api import caller_of
 from tests.support.ends import Ends
-from tests.zoo.models import Child, Parent, Secret, Tag, Tagged
+from tests.zoo.models import Child, Parent, Secret, Tag, Tagged, Wide
 
-MODELS = ("zoo.Parent", "zoo.Child", "zoo.Tag", "zoo.Tagged")
+MODELS = ("zoo.Parent", "zoo.Child", "zoo.Tag", "zoo.Tagged", "zoo.Wide")
 OPEN = {"zoo.Parent": {"b": "n"}}
 HIDDEN = {"a": 918_273_000, "b": 827_364_000}
 """Where the keys of the rows begin that each side keeps to itself."""
@@ -166,6 +167,12 @@ def common(ends: Ends) -> None:
         Child.objects.using(ends.b).create(id=n, p_id=n, x="open")
 
 
+def wide(ends: Ends, parent: int) -> None:
+    """A row in view, whose nullable key points to one that may be hidden."""
+    moment = "2026-01-02T03:04:05Z"
+    Wide.objects.using(ends.b).create(id=1, number="1", token=UUID(int=1), placed=moment, parent_id=parent)
+
+
 def between(ends: Ends) -> None:
     """Rows that are not to be seen, before, between and behind the others; some of them deleted again."""
     for n in (1, 11, 12, 13, 21, 45, 70, 71, 72):
@@ -209,3 +216,19 @@ def test_no_page_count_or_digest_tells_of_them(wired: Ends, named: bool) -> None
     assert told[0] == told[1]
     assert len(told[0]["zoo.Parent 1"]) >= 5
     assert [key for _, key, _ in told[0]["feed"]].count([10]) == 2, "parent and child"
+
+
+def test_a_key_to_one_of_them_is_in_no_digest(wired: Ends) -> None:
+    """Whoever knows the rest of the row could try all keys: which of the hidden rows it is must make no difference."""
+    config(wired)
+    between(wired)
+    told = []
+    for parent in (1, 45):
+        Wide.objects.using(wired.b).all().delete()
+        wide(wired, parent)
+        asker = Asker(wired, named=True)
+        told.append(asker.post("digests/zoo.Wide/", {"ranges": [{"after": None, "upto": None}], "parts": 1}).json())
+        row = asker.post("rows/zoo.Wide/", {"keys": [[1]]}).text.splitlines()[1]
+        assert '"elsewhere"' in row
+    assert told[0] == told[1]
+    assert told[0]["digests"][0]["count"] == 1
