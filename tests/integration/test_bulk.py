@@ -134,6 +134,7 @@ def test_a_parent_is_missing(pair: Any) -> None:
 
 def test_excluded_columns_get_their_defaults(pair: Any, settings: Any) -> None:
     exclude = {"zoo.Parent": ["e", "b"], "zoo.Wide": ["text", "data", "placed", "day", "amount", "active"]}
+    settings.SILENCED_SYSTEM_CHECKS = ["peersync.E014"]  # a date has no empty value: it becomes that of the making
     configure(settings, pair, EXCLUDE=exclude)
     make(pair.a, *parents(1, 2, 3), *wide(1, 2, 3))
     with pytest.MonkeyPatch.context() as patch:
