@@ -1,7 +1,9 @@
 """``apply``: a batch is taken in whole, with the checkpoint, or not at all; and what is done is told in figures."""
 
 import json
+import uuid
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from tests.support.api import everything
 from tests.support.bulk import untracked
 from tests.support.pairs import records, waiting
 from tests.support.subjects import NEAR, NEAR_ALIAS, Subject, caller_of
-from tests.zoo.models import Child, Parent, Secret
+from tests.zoo.models import Child, Parent, Secret, Wide
 
 PARENT, CHILD = "zoo.Parent", "zoo.Child"
 OTHER = "00000000-0000-4000-8000-000000000000"
@@ -117,6 +119,17 @@ def test_equal_contents_never_conflict(subject: Subject) -> None:
     (row,) = subject.answers(PARENT, (1,))
     assert row.version.keys() == {subject.caller.node, subject.me.node}
     assert row.stamp >= page.rows[0].stamp
+
+
+def test_equal_documents_and_decimals_are_equal_contents(subject: Subject) -> None:
+    """However each database orders, spaces and pads them."""
+    common = {"id": 1, "number": "1", "token": uuid.UUID(int=1), "placed": "2026-01-01T00:00:00Z"}
+    Wide.objects.using(NEAR_ALIAS).create(**common, amount=Decimal("1.50"), data={"b": [1, {"y": 1.0, "x": 2}], "a": 1})
+    Wide.objects.using(subject.alias).create(
+        **common, amount=Decimal("1.5"), data={"a": 1, "b": [1, {"x": 2, "y": 1.0}]}
+    )
+    assert counted(subject.apply(subject.first_page("zoo.Wide"))) == {"zoo.Wide": Figures(unchanged=1)}
+    assert records(subject.alias) == []
 
 
 @pytest.mark.parametrize("winner", ["local", "incoming"])

@@ -78,8 +78,11 @@ def test_asked_twice_it_says_the_same(subject: Subject) -> None:
 def test_its_models(subject: Subject) -> None:
     found = subject.replica.describe(subject.caller)
     assert {model.label for model in found.models} == zoo()
-    assert info(found, PARENT).fields == {"id": "int", "x": "text", "y": "text", "u": "text", "b": "text"}
-    assert info(found, "zoo.Secret").fields == {"id": "int", "name": "text"}
+    assert info(found, PARENT).fields == {
+        "id": "int", "x": "text(200)", "y": "text(200)", "u": "text(200)", "b": "text(50)",
+    }  # fmt: skip
+
+    assert info(found, "zoo.Secret").fields == {"id": "int", "name": "text(100)"}
     assert info(found, "zoo.SkuNote").fields == {"sku": "key:zoo.Sku", "text": "text"}
     assert info(found, "zoo.SkuNote").identity == ("sku", "text")
     assert info(found, "zoo.Tagged_tags").identity == ("tagged", "tag")
