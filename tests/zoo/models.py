@@ -150,3 +150,13 @@ class Badge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} ({self.pk})"
+
+
+class Branch(models.Model):
+    """A tree whose rows are known by their names."""
+
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    name = models.CharField(max_length=100, unique=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} under {self.parent_id}"

@@ -19,7 +19,7 @@ from peersync.replicas.database import DatabaseReplica
 from peersync.transfer import Transfer
 from tests.support.api import caller_of
 from tests.support.pairs import Pair, sql, waiting
-from tests.zoo.models import Badge, SelfRef, Sku, SkuNote, Wide
+from tests.zoo.models import Badge, Branch, Sku, SkuNote, Wide
 
 IDENTITY = {"zoo.Sku": ["sku"], "zoo.SkuNote": ["sku", "text"], "zoo.Badge": ["code"]}
 
@@ -212,17 +212,17 @@ def test_a_row_that_waited_keeps_its_number(skus: Pair) -> None:
 
 def test_rows_that_hang_on_each_other(pair: Pair) -> None:
     """The root's number is taken: it must not get the one that its child brings along."""
-    pair.configure("zoo.SelfRef", IDENTITY={"zoo.SelfRef": ["name"]})
-    SelfRef.objects.using(pair.b).create(name="taken")
-    root = SelfRef.objects.using(pair.a).create(name="root")
-    child = SelfRef.objects.using(pair.a).create(name="child", parent=root)
-    circle = SelfRef.objects.using(pair.a).create(name="circle", parent=child)
-    SelfRef.objects.using(pair.a).filter(pk=circle.pk).update(parent_id=circle.pk)
+    pair.configure("zoo.Branch", IDENTITY={"zoo.Branch": ["name"]})
+    Branch.objects.using(pair.b).create(name="taken")
+    root = Branch.objects.using(pair.a).create(name="root")
+    child = Branch.objects.using(pair.a).create(name="child", parent=root)
+    circle = Branch.objects.using(pair.a).create(name="circle", parent=child)
+    Branch.objects.using(pair.a).filter(pk=circle.pk).update(parent_id=circle.pk)
     pair.push()
-    there = dict(SelfRef.objects.using(pair.b).values_list("name", "pk"))
+    there = dict(Branch.objects.using(pair.b).values_list("name", "pk"))
     assert (there["taken"], there["child"], there["circle"]) == (1, 2, 3)
     assert there["root"] == 4
-    assert pair.rows(SelfRef, "name", "parent__name", alias=pair.b) == [
+    assert pair.rows(Branch, "name", "parent__name", alias=pair.b) == [
         ("child", "root"),
         ("circle", "circle"),
         ("root", None),
