@@ -55,6 +55,8 @@ class Facts:
     consumed: Mapping[str, int] = field(default_factory=dict)
     """How far each known node's feed was consumed here."""
     mirror: bool = False
+    repair: bool = False
+    """Where neither side has seen what the other has not, and the contents differ, the source is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,9 @@ def decide(row: Row, local: Local, facts: Facts, *, force: bool = False) -> Deci
     """
     kind = classify(row, local, facts)
     if facts.mirror and kind not in ("new", "newer") and not same(row, local):
-        return _mirrored(row, local, facts)
+        return _mirrored(row, local, facts, "mirror")
+    if kind == "tie" and facts.repair:
+        return _mirrored(row, local, facts, "repair")
     if kind == "tie" and _rank(row, local, facts) > _rank(row, None, facts):
         kind = "known"
     if kind == "known":
@@ -282,12 +286,12 @@ def _conflict(row: Row, local: Local, facts: Facts) -> Decision:
     return Decision("conflict", state, winner == "incoming", "conflict", winner)
 
 
-def _mirrored(row: Row, local: Local, facts: Facts) -> Decision:
-    """``--mirror``: the source wins whatever the versions say; what it replaces is recorded, as a local event."""
+def _mirrored(row: Row, local: Local, facts: Facts, why: str) -> Decision:
+    """The source wins: with ``--mirror`` whatever the versions say. What it replaces is recorded; a local event."""
     version = _numbered(join(row.version, version_here(local, facts)), local, facts)
     state = _state(row, local, facts, version, max(row.stamp, _stamp(local, facts)[0]), row.author, "")
     state.touch(facts.node, state.stamp + 1)
-    return Decision("conflict", state, write=True, record="mirror")
+    return Decision("conflict", state, write=True, record=why)
 
 
 def resurrected(row: Row, local: Local, facts: Facts) -> Decision:

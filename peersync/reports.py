@@ -14,7 +14,9 @@ class Options:
     """How a transfer is to be made.
 
     ``models``: labels, all where None. ``batch_size``: rows. ``mirror``: the source wins, and rows that only the target
-    has are deleted. ``repair``: compare in full. ``automatic``: nobody watches, so no first contact with a target that
+    has are deleted. ``repair``: compare in full; a row that differs although neither side
+    changed it, as far as the versions say, becomes the source's, unless ``both`` directions are gone: then no side is
+    taken for the right one. ``automatic``: nobody watches, so no first contact with a target that
     holds rows. ``progress``: called with the label, the rows so far and None (the total is not known).
     """
 
@@ -24,6 +26,7 @@ class Options:
     accept_conflicts: bool = False
     dry_run: bool = False
     repair: bool = False
+    both: bool = False
     retry: bool = False
     automatic: bool = False
     wait: float = 0

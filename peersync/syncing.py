@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections
@@ -77,6 +77,7 @@ def pull(peer: str | Replica, options: Options | None = None) -> TransferReport:
 
 def sync(peer: str | Replica, options: Options | None = None) -> list[TransferReport]:
     """Pull, then push; a pull that failed is not followed by a push."""
+    options = replace(options or Options(), both=True)
     first = pull(peer, options)
     return [first] if first.error is not None else [first, push(peer, options)]
 

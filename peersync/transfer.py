@@ -172,6 +172,7 @@ class Transfer(Mover):
         source = self._source
         options: dict[str, Any] = {
             "mirror": self.options.mirror,
+            "repair": self.options.repair and not self.options.both,
             "accept_conflicts": self.options.accept_conflicts,
             "proof": source.pruned > 0 and label not in self._agreed.filtered,
             "fingerprint": self._fingerprint(label),
@@ -285,7 +286,8 @@ class Transfer(Mover):
                 asked = replace(self.asked, node="") if head is None else self.asked
                 batch = self.source.snapshot(asked, label, head, after, self._limit)
                 yield
-                options = {"dry_run": True, "mirror": self.options.mirror}
+                right = self.options.repair and not self.options.both
+                options = {"dry_run": True, "mirror": self.options.mirror, "repair": right}
                 batch = replace(batch, target=self._agreed.target.node, options=options)
                 yield from self._apply(self._projected(batch))
                 head, after = batch.end["head"], batch.end["after"]

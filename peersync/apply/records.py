@@ -13,7 +13,7 @@ from peersync.registry import SyncModel
 from peersync.rows import key_json
 from peersync.versions import UNNUMBERED, Version
 
-COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror")
+COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror", "repair")
 """Kinds that count as a conflict found; the others record what was lost with a deletion or a replaced row."""
 
 REPLACED = "waiting row replaced"

@@ -125,6 +125,7 @@ class Session:
             pruned=node.pruned_seq > 0,
             consumed=self.consumed,
             mirror=bool(self.batch.options.get("mirror")),
+            repair=bool(self.batch.options.get("repair")),
         )
 
     def pend(self, row: Row) -> Pending:

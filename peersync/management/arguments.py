@@ -68,7 +68,7 @@ def _add_mode_arguments(parser: CommandParser) -> None:
         "--dry-run": "say what would be done, and write nothing on either side",
         "--mirror": "make the target exactly the source, deletions included",
         "--verify": "compare both sides and list what differs; nothing is written (but with --repair)",
-        "--repair": "a full comparison, which mends what it finds",
+        "--repair": "a full comparison, which mends what it finds; what differs without a change is as the source has it",
         "--retry": "try the rows in quarantine again",
         "--watch": "go on until stopped",
         "--accept-conflicts": "go on where a first contact meets more conflicts than MAX_CONFLICTS",

@@ -81,7 +81,8 @@ class Session:
         warn: Callable[[str], None],
     ) -> None:
         self.steps = DIRECTIONS[direction]
-        self.options, self.verify, self._shown, self._warn = options, verify, shown, warn
+        self.options = replace(options, both=len(self.steps) > 1)
+        self.verify, self._shown, self._warn = verify, shown, warn
         self.work = Work()
 
     @property
