@@ -21,8 +21,7 @@ _LABEL = re.compile(r"\w+\.\w+")
 _PATTERN = re.compile(r"!?(\*\.\*|\w+\.(\*|\w+))")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
-POLICIES = ("latest", "master", "slave", "source", "target")
-LATER_POLICIES = ("merge", "manual")
+POLICIES = ("latest", "master", "slave", "source", "target", "merge", "manual")
 MOST_DAYS = 36_500
 """A hundred years: a date can be that far back, and nothing is kept longer."""
 DIRECTIONS = ("both", "master-to-slave", "slave-to-master")
@@ -227,9 +226,7 @@ class Values:
         return self.choice(value, where, DIRECTIONS)
 
     def conflict(self, value: Any, where: str) -> str | None:
-        if isinstance(value, str) and (value in LATER_POLICIES or _PATH.fullmatch(value)):
-            what = f'"{value}"' if value in LATER_POLICIES else f'a policy of your own ("{value}")'
-            hint = f"Until then use one of {', '.join(POLICIES)}; what loses is kept in a record."
-            self.problems.note("later", f"{where} is {what}, which is not there yet.", hint, where)
-            return None
+        """The name of a policy, or the dotted path of a function."""
+        if isinstance(value, str) and _PATH.fullmatch(value):
+            return value
         return self.choice(value, where, POLICIES)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from peersync import states, views
+from peersync import marks, states, views
 from peersync.errors import CursorUnknown
 from peersync.histories import check_points, known, point_at
 from peersync.numbering import journal_of
@@ -73,6 +73,7 @@ def row_of(
         seq=state.seq or 0,
         earlier=unread_names(state.earlier, reader, upto),
         pk=pk,
+        fields=marks.sent(state, model.names) if model.looks_at_fields else None,
     )
 
 
@@ -123,7 +124,8 @@ class Collector:
             else:
                 rows[pk] = row_of(self.node, self.model, state, row, self.caller.node, self.read)
                 if shown.get(pk) == "exit":
-                    rows[pk] = replace(rows[pk], kind="exit", content=None, pk=None)  # type: ignore[type-var]  # it was just set
+                    gone = replace(rows[pk], kind="exit", content=None, pk=None, fields=None)  # type: ignore[type-var]  # it was just set
+                    rows[pk] = gone
         return rows
 
     def _shown(

@@ -73,6 +73,11 @@ def _drop(node: NodeRow, former: str) -> None:
             holder = _Records(records)
             record_replaced(holder, pending.row, pending.names, former, LOST)  # type: ignore[arg-type]  # it only appends to the records
         cursor.execute("DELETE FROM peersync_quarantine WHERE checkpoint_id = %s", [checkpoint.id])
+        # what is still contested comes again, in the new id's name; the record keeps what came in the old one's
+        cursor.execute(
+            "UPDATE peersync_conflict SET open = %s, settled = CURRENT_TIMESTAMP WHERE open AND source = %s",
+            [False, former],
+        )
     write_records(node.connection, records)
     checkpoint.progress = {}
     progress.save(node, checkpoint)

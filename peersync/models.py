@@ -53,6 +53,9 @@ class Journal(models.Model):
     what = models.CharField(max_length=1, help_text="b: born, c: changed, g: gone")
     stamp = models.BigIntegerField(help_text="ms since the epoch")
     before = models.TextField(null=True, help_text="JSON: the identity columns before the change.")
+    fields = models.TextField(
+        null=True, help_text="JSON: the columns that were changed, for policies that look at them; null: not known."
+    )
 
     class Meta:
         verbose_name_plural = "journal"
@@ -79,7 +82,10 @@ class RowState(models.Model):
     gone = models.BooleanField(default=False)
     key = models.TextField(null=True, help_text="JSON: the wire key that a tombstone had.")
     earlier = models.TextField(null=True, help_text="JSON: [[key, seq, peer that told it], …] that the row had before.")
-    fields = models.TextField(null=True, help_text="JSON: for the policy merge.")
+    fields = models.TextField(
+        null=True,
+        help_text="JSON: {field: [stamp, author, place]} of the last change of each, for policies that look at them.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "pk_text"], name="peersync_rowstate_once")]
@@ -153,7 +159,7 @@ class Conflict(models.Model):
     pk_text = models.TextField(default="")
     kind = models.CharField(max_length=40)
     policy = models.CharField(max_length=100, default="")
-    winner = models.CharField(max_length=10, help_text="local or incoming")
+    winner = models.CharField(max_length=10, help_text="local, incoming or merged; empty: nobody yet.")
     source = models.CharField(max_length=36)
     local = models.TextField(null=True, help_text="JSON: {field: value}; null where there was no row.")
     incoming = models.TextField(null=True, help_text="JSON: {field: value}; null for a deletion.")
@@ -161,11 +167,18 @@ class Conflict(models.Model):
     incoming_version = models.TextField(default="{}")
     cascade = models.TextField(default="[]", help_text="JSON: rows that went with a deletion.")
     open = models.BooleanField(default=False)
+    seq = models.BigIntegerField(
+        default=0, db_default=0, help_text="Place of the incoming version in its source's feed."
+    )
+    stamp = models.BigIntegerField(default=0, db_default=0, help_text="The later of the two versions' stamps.")
     at = models.DateTimeField(auto_now_add=True)
     settled = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["model", "key"], name="peersync_conflict_row")]
+        indexes = [
+            models.Index(fields=["model", "key"], name="peersync_conflict_row"),
+            models.Index(fields=["model", "pk_text"], name="peersync_conflict_open", condition=models.Q(open=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.model} {self.key}: {self.kind}"

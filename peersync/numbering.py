@@ -6,15 +6,18 @@ that becomes visible later. A writer touches nothing that a pass touches.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connections
 
-from peersync import clock, states
+from peersync import clock, marks, states
 from peersync.histories import mint
+from peersync.marks import Mark
 from peersync.registry import SyncModel, registry
+from peersync.registry import noted as noted_models
 from peersync.rows import Reader, existing, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import earlier_keys, key_before, keys_of_gone, number_names, take_over, unnumbered_names
@@ -24,6 +27,7 @@ from peersync.views import hanging_on
 
 BITE = 10_000
 """Journal entries, and states, that one transaction takes at most."""
+ENTRY = "id, model, pk_text, what, stamp, before, fields"
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class Noted:
     born: bool
     stamp: int = 0
     befores: list[str] = field(default_factory=list)
+    changes: list[tuple[int, str | None]] = field(default_factory=list)
+    """Of births and changes, in their order: the stamp, and the columns as JSON; None: all, or nobody knows which."""
 
 
 def number(alias: str) -> int:
@@ -65,7 +71,8 @@ def take_journal(node: NodeRow) -> int:
     """Fold up to BITE journal entries into the states; returns how many."""
     with node.connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, model, pk_text, what, stamp, before FROM peersync_journal ORDER BY id LIMIT %s", [BITE]
+            f"SELECT {ENTRY} FROM peersync_journal ORDER BY id LIMIT %s",
+            [BITE],
         )
         entries = cursor.fetchall()
         if not entries:
@@ -85,7 +92,7 @@ def take_journal(node: NodeRow) -> int:
 def _by_model(entries: Iterable[Sequence[Any]]) -> dict[str, dict[str, Noted]]:
     """Journal rows, without their order, as label → pk → what was noted."""
     found: dict[str, dict[str, Noted]] = {}
-    for _, label, pk, what, stamp, before in entries:
+    for _, label, pk, what, stamp, before, columns in entries:
         rows = found.setdefault(label, {})
         noted = rows.get(pk)
         if noted is None:
@@ -93,6 +100,8 @@ def _by_model(entries: Iterable[Sequence[Any]]) -> dict[str, dict[str, Noted]]:
         noted.stamp = max(noted.stamp, stamp)
         if before:
             noted.befores.append(before)
+        if what != "g":
+            noted.changes.append((stamp, columns if what == "c" else None))
     return found
 
 
@@ -107,7 +116,7 @@ def journal_of(node: NodeRow, label: str, pks: Iterable[str], *, take: bool) -> 
         for part in states.chunks(list(pks)):
             where = "model = %s AND " + text_list(connection, "pk_text")
             cursor.execute(
-                f"SELECT id, model, pk_text, what, stamp, before FROM peersync_journal WHERE {where} ORDER BY id",
+                f"SELECT {ENTRY} FROM peersync_journal WHERE {where} ORDER BY id",
                 [label, list_parameter(connection, part)],
             )
             entries += cursor.fetchall()
@@ -136,6 +145,7 @@ def fold(
 ) -> dict[str, State]:
     """The states that the noted changes leave: ``changed``, without a place. Whether a row stands there decides."""
     changed: dict[str, State] = {}
+    noting = _Noting(node, model)
     for pk, note in noted.items():
         state = found.get(pk)
         if state is None:
@@ -143,7 +153,7 @@ def fold(
             if note.born and node.pruned_seq:
                 # it may be born again after its tombstone was pruned: it has seen all that stood here untracked
                 state.others = dict.fromkeys([node.install, *node.baseline(model.label)], 0)
-        state.touch(node.node, note.stamp)
+        noting.touch(state, note)
         state.deleted = pk not in standing
         changed[pk] = state
     if model.plain_key:
@@ -152,6 +162,33 @@ def fold(
         return changed
     _name(node, model, noted, changed)
     return changed
+
+
+class _Noting:
+    """The local events of one model, with the fields that they changed where a policy looks at that."""
+
+    def __init__(self, node: NodeRow, model: SyncModel) -> None:
+        self.node, self.noted = node.node, model.label in noted_models()
+        self.fields = {field.column: field.name for field in model.fields}
+        self.others = {str(f.column) for f in model.model._meta.local_concrete_fields} - set(self.fields)
+
+    def touch(self, state: State, note: Noted) -> None:
+        if not self.noted:
+            state.touch(self.node, note.stamp)
+            state.fields = None
+            return
+        found, seen = marks.of_state(state, self.node), state.stamp
+        for stamp, columns in note.changes:
+            found = marks.changed(found, Mark(max(stamp, seen + 1), self.node), self._names(columns))
+        state.touch(self.node, note.stamp)
+        state.fields = marks.stored(found, state.stamp, self.node)
+
+    def _names(self, columns: str | None) -> list[str] | None:
+        """The fields of these columns; None where one of them is not the model's any more: it may have been renamed."""
+        if columns is None:
+            return None
+        known = [name for name in json.loads(columns) if name not in self.others]
+        return [self.fields[name] for name in known] if all(name in self.fields for name in known) else None
 
 
 def plain_key_json(model: SyncModel, pk: str) -> str:
@@ -206,14 +243,16 @@ def _make_pass(node: NodeRow, waiting: Sequence[State]) -> None:
         state.seq = seq
         if state.changed:
             state.own, state.changed = seq, False
-    renamed: list[State] = []
+    changed: list[State] = []
     others: list[State] = []
     for state in waiting:
-        (renamed if unnumbered_names(state.earlier) else others).append(state)
-    for state in renamed:
+        noted = unnumbered_names(state.earlier) or marks.unplaced(state.fields)
+        (changed if noted else others).append(state)
+    for state in changed:
         state.earlier = number_names(state.earlier, state.seq or 0)
+        state.fields = marks.placed(state.fields, state.seq or 0)
     states.place(node.connection, others)
-    states.save(node.connection, renamed)
+    states.save(node.connection, changed)
     with node.connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO peersync_numberingpass (first, last, nonce, at) VALUES (%s, %s, %s, CURRENT_TIMESTAMP)",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from peersync.marks import Marks
 from peersync.versions import Version
 
 PROTOCOL = 1
@@ -51,6 +52,8 @@ class Row:
     pk: Any = None
     """The source's primary key as a wire value, where the key does not name it: a row that is made from it keeps that
     where it is free."""
+    fields: Marks | None = None
+    """When each field was last changed, where the policy looks at that."""
 
     @property
     def deleted(self) -> bool:

@@ -32,6 +32,7 @@ from peersync.columns import (
 from peersync.conf import PeerSettings, Settings, settings
 from peersync.ordering import parents_first
 from peersync.patterns import expand
+from peersync.policies import looks_at_fields
 
 __all__ = [
     "NATURAL",
@@ -44,6 +45,7 @@ __all__ = [
     "key_fields",
     "label_of",
     "natural_fields",
+    "noted",
     "on_change",
     "registry",
     "stand_in",
@@ -131,6 +133,11 @@ class SyncModel:
         local = {f.name: str(f.column) for f in meta.local_concrete_fields}
         found += [tuple(local[n] for n in group) for group in names if all(n in local for n in group)]
         return tuple(dict.fromkeys(found))
+
+    @property
+    def looks_at_fields(self) -> bool:
+        """Whether its policy is told which fields were changed: they travel then."""
+        return looks_at_fields(self.policy)
 
     def types(self, connection: Any) -> dict[str, str]:
         """What travels, and as what, from and to that database."""
@@ -289,7 +296,14 @@ def registry(peer: str = "") -> Registry:
     return _Compiler(conf, conf.peers.get(peer)).compile()
 
 
-_caches: list[Callable[[], None]] = [registry.cache_clear, forget]
+@lru_cache(maxsize=1)
+def noted() -> frozenset[str]:
+    """Labels of the models of which it is noted which fields are changed: some peer's policy looks at them."""
+    known = [registry(name) for name in ("", *settings().peers)]
+    return frozenset(label for one in known for label, model in one.models.items() if model.looks_at_fields)
+
+
+_caches: list[Callable[[], None]] = [registry.cache_clear, forget, noted.cache_clear]
 
 
 def on_change(clear: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
 from peersync.feed import Collector, header, opened
 from peersync.histories import check_points, known, point_at
+from peersync.marks import narrowed
 from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored, local_value, plain_reference
@@ -336,9 +337,11 @@ def project(batch: Batch, names: Mapping[str, Sequence[str]], own_numbers: Colle
     places = {
         label: [batch.fields[label].index(name) for name in names[label]] for label in batch.fields if label in names
     }
-    rows = [
-        row if row.content is None else replace(row, content=tuple(row.content[place] for place in places[row.model]))
-        for row in batch.rows
-        if row.model in places
-    ]
+    rows = [_projected(row, places[row.model], names[row.model]) for row in batch.rows if row.model in places]
     return replace(batch, rows=rows, fields={label: tuple(names[label]) for label in places})
+
+
+def _projected(row: Row, places: Sequence[int], names: Sequence[str]) -> Row:
+    if row.fields is not None:
+        row = replace(row, fields=narrowed(row.fields, names))
+    return row if row.content is None else replace(row, content=tuple(row.content[place] for place in places))

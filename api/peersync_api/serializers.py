@@ -15,6 +15,7 @@ from peersync_api.shapes import (
     COUNT,
     KEY,
     LABEL,
+    MARKS,
     NODE,
     NODE_OR_EMPTY,
     OPTIONS,
@@ -152,6 +153,7 @@ class RowSerializer(serializers.Serializer[Any]):
         },
         required=False,
     )
+    fields = Shape(MARKS, required=False)  # type: ignore[assignment]  # a member of that name
 
 
 class BulkSerializer(serializers.Serializer[Any]):

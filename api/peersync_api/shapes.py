@@ -32,6 +32,16 @@ KEY: JsonSchema = {
     "items": {},
     "description": "What names a row: values, nested where the identity holds a foreign key.",
 }
+MARKS: JsonSchema = {
+    "type": "object",
+    "additionalProperties": {
+        "type": "array",
+        "prefixItems": [COUNT, NODE_OR_EMPTY, COUNT],
+        "minItems": 3,
+        "maxItems": 3,
+    },
+    "description": "The last change of each field, * for all that are not named: {field: [stamp, author, place]}.",
+}
 RETIRED: JsonSchema = {
     "type": "array",
     "prefixItems": [NODE, COUNT, TEXT, NODE],

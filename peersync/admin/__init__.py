@@ -128,7 +128,7 @@ class RowStateAdmin(ReadOnly):
 @admin.register(models.Journal)
 class JournalAdmin(ReadOnly):
     list_display = ("model", "pk_text", "what", "stamp")
-    contents = ("pk_text", "before")
+    contents = ("pk_text", "before", "fields")
 
 
 @admin.register(models.FilterMemory)

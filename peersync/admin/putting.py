@@ -19,7 +19,7 @@ from django.urls import path, reverse
 
 from peersync.admin.rights import may
 from peersync.apply.records import ONE_SIDED
-from peersync.errors import PeersyncError
+from peersync.errors import CannotPutBack, PeersyncError
 from peersync.models import Conflict
 from peersync.settling import PutBack, put_back
 
@@ -87,10 +87,13 @@ class PuttingBack(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
         try:
             # what would go with a deletion is named on the page: who confirms it says so
             would = put_back(record, chosen, cascade=True, seen=seen, dry_run=True)
+            fields = _chosen_fields(request, would)
+            if fields is not None:
+                would = put_back(record, chosen, fields, cascade=True, seen=would.seen, dry_run=True)
             self._allow(request, would)
             if request.method != "POST":
                 return self._page(request, record, chosen, would)
-            done = put_back(record, chosen, cascade=True, seen=would.seen)
+            done = put_back(record, chosen, fields, cascade=True, seen=would.seen)
         except PeersyncError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
@@ -144,9 +147,21 @@ class PuttingBack(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the
             self.message_user(request, sentence, messages.WARNING)
 
 
+def _chosen_fields(request: HttpRequest, would: PutBack) -> list[str] | None:
+    """The fields that are ticked on the page; None where all of them are, or where there was no choice."""
+    if "choose" not in request.POST or would.action != "updated":
+        return None
+    ticked = [name for name in would.written if name in request.POST.getlist("fields")]
+    if not ticked:
+        raise CannotPutBack("No field was chosen; nothing was written.", hint="Tick those that are to be written.")
+    return None if len(ticked) == len(would.written) else ticked
+
+
 def _columns(record: Conflict, would: PutBack) -> list[dict[str, Any]]:
     """For each field: its name, what stands, both versions, and whether it is written."""
     local, incoming = (json.loads(text or "null") or {} for text in (record.local, record.incoming))
+    if record.open:
+        local = would.before or {}  # this side's version is the row as it stands
     names = dict.fromkeys([*(would.before or {}), *local, *incoming])
     return [
         {

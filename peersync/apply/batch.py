@@ -10,7 +10,7 @@ from django.db import transaction
 from django.dispatch import Signal
 
 from peersync import clock, progress, prune
-from peersync.apply import waiting
+from peersync.apply import open_conflicts, waiting
 from peersync.apply.bulk import take_bulk
 from peersync.apply.finish import finish
 from peersync.apply.loading import load
@@ -21,7 +21,7 @@ from peersync.apply.settle import count, take
 from peersync.conf import settings
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WrongTarget
 from peersync.histories import check_points
-from peersync.records import Batch, Caller, Figures, Key, Outcome
+from peersync.records import Batch, Caller, Figures, Key, Outcome, Row
 from peersync.transactions import NodeRow, writing
 from peersync.views import View
 
@@ -33,7 +33,7 @@ conflict_found = Signal()
 """Sent after the commit, with ``using``, ``peer`` and ``conflicts``: what the records hold."""
 
 
-UNASKED = ("protected", "constraint", "invalid")
+UNASKED = ("protected", "constraint", "invalid", "policy")
 """Reasons why a row waits of which the source knows nothing: nobody asks for such a row, so the end tries it again."""
 
 
@@ -159,7 +159,16 @@ def _apply(session: Session) -> Outcome:
     write_records(session.connection, session.records)
     progress.save(session.node, session.checkpoint)
     busy = waiting.some(session, ("busy",)) if wanted else 0
-    return Outcome(session.figures, wanted, waiting.counts(session), _warnings(session), busy)
+    return Outcome(session.figures, wanted, _held(session), _warnings(session), busy)
+
+
+def _held(session: Session) -> dict[str, int]:
+    """How many rows the source must not count as read past: what waits, and, in the end, what is in an open conflict."""
+    held = waiting.counts(session)
+    if session.batch.kind == "end":
+        for label, number in open_conflicts.counts(session).items():
+            held[label] = held.get(label, 0) + number
+    return held
 
 
 def _take_rows(session: Session) -> int:
@@ -245,19 +254,23 @@ def _kept(session: Session, label: str) -> int:
 
 def _warnings(session: Session) -> tuple[str, ...]:
     bound = clock.now_ms(session.node.alias) + settings().max_clock_skew * 1000
-    ahead = sum(1 for row in session.batch.rows if row.stamp > bound)
+    ahead = sum(1 for row in session.batch.rows if _latest_stamp(row) > bound)
     if ahead:
         session.warnings.append(f"{ahead} rows have a stamp ahead of this node's clock: they win their ties.")
     return tuple(session.warnings)
+
+
+def _latest_stamp(row: Row) -> int:
+    return row.stamp if not row.fields else max(row.stamp, *(mark.stamp for mark in row.fields.values()))
 
 
 def _send(session: Session) -> None:
     peer: dict[str, Any] = {"using": session.node.alias, "peer": session.view.peer}
     if session.written:
         rows_applied.send(sender=None, rows=session.written, **peer)
-    if session.records:
+    if found := [*session.records, *session.opened]:
         readable = [
             {**r, "local": json.loads(r["local"] or "null"), "incoming": json.loads(r["incoming"] or "null")}
-            for r in session.records
+            for r in found
         ]
         conflict_found.send(sender=None, conflicts=readable, **peer)

@@ -58,14 +58,14 @@ class Weigher:
         self.dependents: dict[Place, Dependents] = {}
 
     def plan(self) -> Plan:
-        for pending in [p for p in self.set.values() if p.unfit and not p.row.deleted]:
+        for pending in [p for p in self.set.values() if p.unfit and p.content is not None]:
             self._leave(pending.place, Block("invalid", [], pending.unfit))
         grouped: dict[str, list[Pending]] = {}
         for pending in self.set.values():
             grouped.setdefault(pending.row.model, []).append(pending)
         for label, pendings in grouped.items():
             model = self.models[label]
-            written = [p for p in pendings if not p.row.deleted]
+            written = [p for p in pendings if p.content is not None]
             self._look_at_parents(model, written)
             self._look_at_uniques(model, written)
             self._look_at_children(model, [p for p in pendings if p.deletes])
@@ -83,7 +83,7 @@ class Weigher:
             values: dict[Place, Key] = {}
             for pending in pendings:
                 if name in pending.names:
-                    value = (pending.row.content or ())[pending.names.index(name)]
+                    value = (pending.content or ())[pending.names.index(name)]
                     if value is not None:
                         values[pending.place] = as_key(value)
             if not values:
@@ -121,9 +121,9 @@ class Weigher:
         """The texts of these fields in the incoming content; None where one is null, absent or not to be looked up."""
         texts = []
         for one in fields:
-            if one.name not in pending.names or pending.row.content is None:
+            if one.name not in pending.names or pending.content is None:
                 return None
-            value = pending.row.content[pending.names.index(one.name)]
+            value = pending.content[pending.names.index(one.name)]
             if value is None or one.raw.wire in ("float", "json") or one.raw.wire.startswith("native"):
                 return None
             texts.append(key_text(value) if not isinstance(value, (list, tuple)) else repr(value))
@@ -181,8 +181,8 @@ class Weigher:
 
     def _first_values(self, model: SyncModel, first: SyncField) -> Iterable[Any]:
         for pending in self.set.values():
-            if pending.row.model == model.label and pending.row.content and first.name in pending.names:
-                value = pending.row.content[pending.names.index(first.name)]
+            if pending.row.model == model.label and pending.content and first.name in pending.names:
+                value = pending.content[pending.names.index(first.name)]
                 if value is not None:
                     yield _hashable(value)
 
@@ -231,11 +231,11 @@ class Weigher:
 
     def _against_outside(self, place: Place) -> Block | None:
         pending = self.set[place]
-        if pending.row.deleted:
+        if pending.content is None:
             return self._children_left(place)
         for one, parent, stands in self.parents.get(place, ()):
             leaving = self.set.get(parent)
-            there = stands if leaving is None else not leaving.row.deleted
+            there = stands if leaving is None else leaving.content is not None
             if not there:
                 return Block("parent", [parent], f"{one.name} points to a row that is not here")
         for columns, texts, holder in self.holders.get(place, ()):
@@ -250,7 +250,7 @@ class Weigher:
         if pending is None or pending.place not in self.set:
             return False
         wanted = self.wanted.get((label, tuple(columns.split("/")), texts), [])
-        return pending.row.deleted or pending.place not in wanted
+        return pending.content is None or pending.place not in wanted
 
     def _children_left(self, place: Place) -> Block | None:
         found = self.dependents.get(place)
@@ -268,11 +268,11 @@ class Weigher:
 
     @staticmethod
     def _moves_away(child: Pending, field: SyncField, place: Place) -> bool:
-        if child.row.deleted:
+        if child.content is None:
             return True
-        if field.name not in child.names or child.row.content is None:
+        if field.name not in child.names:
             return False
-        value = child.row.content[child.names.index(field.name)]
+        value = child.content[child.names.index(field.name)]
         return value is None or (str(field.target), as_key(value)) != place
 
     def _places(self, label: str, pks: Sequence[str]) -> list[Place]:

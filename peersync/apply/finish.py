@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from peersync import states
-from peersync.apply import waiting
+from peersync.apply import open_conflicts, waiting
 from peersync.apply.constraints import Block, Place, Weigher, tombstoned
 from peersync.apply.loading import load
 from peersync.apply.records import record
@@ -63,7 +63,8 @@ def _bring_back(session: Session, block: Block, got: dict[Place, Row]) -> bool:
     parent = got.get(block.needs[0])
     if parent is None or parent.deleted or parent.kind != "row" or not tombstoned(session, block.needs[0]):
         return False
-    return not take(session, [session.pend(parent)], frozenset([block.needs[0]]))
+    left = take(session, [session.pend(parent)], frozenset([block.needs[0]]))
+    return not left and not tombstoned(session, block.needs[0])  # under "manual" it stays as it is
 
 
 def _lose(session: Session, pending: Pending) -> None:
@@ -73,4 +74,6 @@ def _lose(session: Session, pending: Pending) -> None:
     if decision.state is not None:
         decision.state.pk = pending.local.pk or decision.state.pk
         states.save(session.connection, [decision.state])
+    pending.decision = decision
+    open_conflicts.close(session, [pending])
     waiting.leave(session, [pending])

@@ -10,12 +10,12 @@ from peersync.apply.naming import local_keys, note_names, translate
 from peersync.apply.session import Pending, Session
 from peersync.apply.values import Values
 from peersync.codec import key_text
-from peersync.conflicts import Local
 from peersync.errors import WireError
 from peersync.numbering import fold, journal_of
 from peersync.records import Key
 from peersync.registry import SyncModel, registry
 from peersync.rows import Reader, Stored, key_json, pk_list, pk_parameter
+from peersync.verdicts import Local
 from peersync.versions import State
 
 

@@ -10,9 +10,9 @@ from peersync.apply.loading import load
 from peersync.apply.records import record
 from peersync.apply.session import Pending, Session
 from peersync.apply.settle import write_decided
-from peersync.conflicts import Decision
 from peersync.records import Key, Row
 from peersync.rows import Reader, local_value
+from peersync.verdicts import Decision
 from peersync.versions import State
 
 PROOF_ROWS = 2000

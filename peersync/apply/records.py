@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from peersync.apply.session import Pending, Session
-from peersync.conflicts import version_here
 from peersync.records import Row
 from peersync.registry import SyncModel
 from peersync.rows import key_json
+from peersync.verdicts import stamp_here, version_here
 from peersync.versions import UNNUMBERED, Version
 
 COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror", "repair")
@@ -37,26 +37,36 @@ def incoming(pending: Pending) -> dict[str, Any] | None:
 
 def record(session: Session, pending: Pending, kind: str, winner: str, cascade: Sequence[dict[str, Any]] = ()) -> None:
     """Note it; it is written with the rest of the session."""
-    model = session.model(pending.row.model)
-    here = version_here(pending.local, session.facts(pending))
-    session.records.append(
-        {
-            "model": pending.row.model,
-            "key": key_json(pending.row.key),
-            "pk_text": pending.local.pk or "",
-            "kind": kind,
-            "policy": model.policy if kind == "conflict" else "",
-            "winner": winner,
-            "source": pending.source,
-            "local": _json(whole(model, pending)),
-            "incoming": _json(incoming(pending)),
-            "local_version": _version(here),
-            "incoming_version": _version(pending.row.version),
-            "cascade": json.dumps(list(cascade), ensure_ascii=False),
-        }
-    )
+    entry = entry_of(session, pending, kind, winner)
+    entry["cascade"] = json.dumps(list(cascade), ensure_ascii=False)
+    session.records.append(entry)
     if kind in COUNTED:
         session.count(pending.row.model).conflicts += 1
+
+
+def entry_of(session: Session, pending: Pending, kind: str, winner: str) -> dict[str, Any]:
+    """The record of a row that stands here, and of the one that came: column → value."""
+    model = session.model(pending.row.model)
+    facts = session.facts(pending)
+    decision = pending.decision
+    return {
+        "model": pending.row.model,
+        "key": key_json(pending.row.key),
+        "pk_text": pending.local.pk or "",
+        "kind": kind,
+        "policy": model.policy if kind == "conflict" else "",
+        "winner": winner,
+        "source": pending.source,
+        "local": _json(whole(model, pending)),
+        "incoming": _json(incoming(pending)),
+        "local_version": version_json(version_here(pending.local, facts)),
+        "incoming_version": version_json(pending.row.version),
+        "cascade": "[]",
+        "open": decision is not None and decision.open,
+        "seq": pending.row.seq,
+        "stamp": max(pending.row.stamp, stamp_here(pending.local, facts)[0]),
+        "settled": decision is not None and decision.clean,
+    }
 
 
 def record_replaced(session: Session, row: Row, names: Sequence[str], source: str, kind: str) -> None:
@@ -73,8 +83,12 @@ def record_replaced(session: Session, row: Row, names: Sequence[str], source: st
             "local": None,
             "incoming": _json(dict(zip(names, row.content, strict=True)) if row.content is not None else None),
             "local_version": "{}",
-            "incoming_version": _version(row.version),
+            "incoming_version": version_json(row.version),
             "cascade": "[]",
+            "open": False,
+            "seq": row.seq,
+            "stamp": row.stamp,
+            "settled": False,
         }
     )
 
@@ -83,7 +97,7 @@ def _json(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _version(version: Version) -> str:
+def version_json(version: Version) -> str:
     return json.dumps({node: place for node, place in version.items() if place != UNNUMBERED})
 
 
@@ -91,11 +105,10 @@ def write_records(connection: Any, records: Iterable[dict[str, Any]]) -> None:
     rows = list(records)
     if not rows:
         return
-    names = list(rows[0])
-    marks = ", ".join(["%s"] * len(names))
+    columns = ", ".join(f'"{name}"' for name in rows[0])
+    marks = ", ".join("CASE WHEN %s THEN CURRENT_TIMESTAMP END" if name == "settled" else "%s" for name in rows[0])
     with connection.cursor() as cursor:
         cursor.executemany(
-            f'INSERT INTO peersync_conflict ({", ".join(f"{chr(34)}{n}{chr(34)}" for n in names)}, "open", "at")'
-            f" VALUES ({marks}, {'false' if connection.vendor == 'postgresql' else '0'}, CURRENT_TIMESTAMP)",
-            [[row[name] for name in names] for row in rows],
+            f'INSERT INTO peersync_conflict ({columns}, "at") VALUES ({marks}, CURRENT_TIMESTAMP)',
+            [list(row.values()) for row in rows],
         )

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from peersync.apply.own_policies import PolicyFailed, rule_of
 from peersync.conf import settings
-from peersync.conflicts import Decision, Facts, Local, decide
+from peersync.conflicts import decide
 from peersync.errors import UnknownField, UnknownModel, WireError
 from peersync.progress import Checkpoint
 from peersync.records import Batch, Figures, Key, Row
-from peersync.registry import SyncModel
+from peersync.registry import SyncModel, noted
 from peersync.transactions import NodeRow
+from peersync.verdicts import Decision, Facts, Local
 from peersync.views import View
 
 
@@ -34,6 +36,14 @@ class Pending:
     """Why no row with this key, or these values, can stand here; empty where one can."""
     odd: bool = False
     """It has values that only SQLite takes (:mod:`peersync.codec.odd`), and this is one."""
+    failed: str = ""
+    """What is wrong with the function that was to decide about it."""
+
+    @property
+    def content(self) -> tuple[Any, ...] | None:
+        """What is to be written: the incoming content, or what a policy made of both."""
+        made = self.decision.content if self.decision is not None else None
+        return self.row.content if made is None else made
 
     @property
     def writes(self) -> bool:
@@ -41,11 +51,11 @@ class Pending:
 
     @property
     def inserts(self) -> bool:
-        return self.writes and not self.row.deleted and self.local.content is None
+        return self.writes and self.content is not None and self.local.content is None
 
     @property
     def deletes(self) -> bool:
-        return self.writes and self.row.deleted and self.local.content is not None
+        return self.writes and self.content is None and self.local.content is not None
 
     @property
     def place(self) -> tuple[str, Key]:
@@ -64,6 +74,8 @@ class Session:
     role: str | None = None
     figures: dict[str, Figures] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
+    """Records of conflicts that are open, found or met again with another version; they are written already."""
     written: dict[str, list[str]] = field(default_factory=dict)
     """Local primary keys that were written, per model (for the signal)."""
     warnings: list[str] = field(default_factory=list)
@@ -117,6 +129,10 @@ class Session:
             source_install=pending.source_install,
             names=pending.names,
             policy=model.policy,
+            rule=rule_of(node.alias, model),
+            noted=label in noted(),
+            fields=model.names,
+            identity=tuple(f.name for f in model.key if f.name in pending.names),
             local_is_master=self.local_is_master,
             snapshot=self.batch.kind == "snapshot",
             filtered=self.batch.filtered or self.view.filtered(label),
@@ -161,8 +177,12 @@ def _check_pk(session: Session, row: Row) -> None:
 
 def decide_all(session: Session, pendings: Iterable[Pending], forced: frozenset[tuple[str, Key]]) -> None:
     for pending in pendings:
-        if pending.row.kind == "row" and not pending.local.busy:
+        if pending.row.kind != "row" or pending.local.busy:
+            continue
+        try:
             pending.decision = decide(pending.row, pending.local, session.facts(pending), force=pending.place in forced)
+        except PolicyFailed as failed:
+            pending.decision, pending.failed = None, str(failed)
 
 
 def own_role(alias: str, peer: str) -> str | None:

@@ -10,7 +10,7 @@ from functools import partial
 from django.db import DatabaseError, transaction
 
 from peersync import capture, states, views
-from peersync.apply import waiting
+from peersync.apply import open_conflicts, waiting
 from peersync.apply.cascade import carry_out
 from peersync.apply.constraints import Block, Place, Plan, Weigher
 from peersync.apply.loading import load
@@ -19,11 +19,12 @@ from peersync.apply.records import record
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Pending, Session, decide_all
 from peersync.apply.write import Writer
-from peersync.conflicts import Decision, to_cover, unclaimed
+from peersync.conflicts import to_cover, unclaimed
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, as_key, key_json, plain_reference
 from peersync.tombstones import earlier_keys
 from peersync.transactions import bound_wait
+from peersync.verdicts import Decision
 from peersync.versions import State, covers
 
 
@@ -49,6 +50,8 @@ def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place]
     decide_all(session, pendings, forced)
     waits: dict[Place, tuple[Pending, Block]] = {}
     active = [p for p in pendings if not _set_aside(session, p, waits)]
+    opened = [p for p in pendings if p.decision is not None and p.decision.open]
+    open_conflicts.keep(session, opened)
     blocked = _write_all(session, active)
     taken = [p for p in active if p.place not in blocked]
     for pending in active:
@@ -57,9 +60,9 @@ def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place]
             leaves = pending.row.kind == "exit"
             waits[pending.place] = (pending, replace(block, reason=waiting.EXIT) if leaves else block)
     stays = [p for p in pendings if p.row.kind == "exit" and p.decision is None]
-    waiting.leave(session, [*(p for p in taken if p.row.kind in ("row", "exit")), *stays])
+    waiting.leave(session, [*(p for p in taken if p.row.kind in ("row", "exit")), *stays, *opened])
     waiting.keep(session, waits)
-    _unclaim(session, [p for p, _ in waits.values()])
+    _unclaim(session, [*opened, *(p for p, _ in waits.values())])
     return [p for p, _ in waits.values()]
 
 
@@ -115,7 +118,10 @@ def _set_aside(session: Session, pending: Pending, waits: dict[Place, tuple[Pend
     if local.busy and row.kind == "row":
         waits[pending.place] = (pending, Block("busy", [], "a writer holds the row"))
         return True
-    return row.kind == "none"
+    if pending.failed:
+        waits[pending.place] = (pending, Block("policy", [], pending.failed))
+        return True
+    return row.kind == "none" or (pending.decision is not None and pending.decision.open)
 
 
 def _keep_quietly(session: Session, pending: Pending) -> None:
@@ -197,7 +203,7 @@ def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> Non
             for level in levels:
                 _guarded(session, level, insert)
             _guarded(session, circles, insert_circles)
-        changed = [p for p in rows if p.writes and not p.row.deleted and not p.inserts]
+        changed = [p for p in rows if p.writes and p.content is not None and not p.inserts]
         for group in _by_fields(changed):
             _guarded(session, group, writer.update)
 
@@ -227,7 +233,7 @@ def _levels(model: SyncModel, rows: list[Pending]) -> tuple[list[list[Pending]],
 
 
 def _own_keys(pending: Pending, names: Sequence[str]) -> list[tuple[object, ...]]:
-    values = [(pending.row.content or ())[pending.names.index(n)] for n in names if n in pending.names]
+    values = [(pending.content or ())[pending.names.index(n)] for n in names if n in pending.names]
     return [as_key(value) for value in values if value is not None]
 
 
@@ -235,9 +241,10 @@ def _unbound(model: SyncModel, pending: Pending) -> Pending:
     """The row without what it says of others of its own model: those have no local key yet."""
     own = {f.name for f in model.foreign_keys if f.target == model.label}
     content = tuple(
-        None if name in own else value for name, value in zip(pending.names, pending.row.content or (), strict=True)
+        None if name in own else value for name, value in zip(pending.names, pending.content or (), strict=True)
     )
-    return replace(pending, row=replace(pending.row, content=content))
+    decision = None if pending.decision is None else replace(pending.decision, content=None)
+    return replace(pending, row=replace(pending.row, content=content), decision=decision)
 
 
 def _delete(session: Session, model: SyncModel, rows: list[Pending], plan: Plan) -> None:
@@ -334,12 +341,13 @@ def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
     for label, pks in moved.items():
         states.delete(session.connection, label, pks)
     states.save(session.connection, saved)
+    open_conflicts.close(session, taken)
     _remember(session, taken)
 
 
 def _complete(pending: Pending, decision: Decision, state: State) -> None:
     """Where the row stands now, and what its tombstone is called."""
-    content = pending.row.content if decision.write else pending.local.content
+    content = pending.content if decision.write else pending.local.content
     key = key_json(pending.row.key)
     state.pk = pending.local.pk or state.pk or f"{NO_ROW}{key}"
     if state.gone:
@@ -353,11 +361,12 @@ def _complete(pending: Pending, decision: Decision, state: State) -> None:
 def _complete_names(pending: Pending, decision: Decision, state: State) -> None:
     """What the row was called before, here or there: whoever knows it by such a name must find it."""
     row, former = pending.row, pending.former or pending.row.key
-    now = row.key if decision.write and not row.deleted else former
+    renamed = decision.write and not decision.keeps_name
+    now = row.key if renamed and pending.content is not None else former
     names = [*row.earlier, former, row.key] if decision.write or former != row.key else []
     if more := [key for key in dict.fromkeys(names) if key != now]:
         # a name that lost here is news for the source too
-        state.earlier = earlier_keys(state.earlier, more, pending.source if decision.write else "")
+        state.earlier = earlier_keys(state.earlier, more, pending.source if renamed else "")
 
 
 def count(session: Session, pending: Pending, decision: Decision) -> None:
@@ -365,7 +374,7 @@ def count(session: Session, pending: Pending, decision: Decision) -> None:
     figures = session.count(pending.row.model)
     if not decision.write:
         figures.unchanged += pending.row.content is not None or pending.local.content is not None
-    elif pending.row.deleted:
+    elif pending.content is None:
         figures.deleted += pending.local.content is not None
     elif pending.local.content is None:
         figures.created += 1

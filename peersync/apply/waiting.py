@@ -9,15 +9,17 @@ from typing import Any
 from peersync.apply.constraints import Block, Place
 from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
+from peersync.marks import Mark
 from peersync.records import Key, Row
 from peersync.rows import as_key, key_from_json, key_json
 from peersync.states import list_parameter, text_list
+from peersync.verdicts import version_here
 from peersync.versions import covers, join
 
 ASKED_AT_MOST = 2000
 EXIT = "leaves the view"
 """The reason of a row that left the source's view while rows that hang on it are still here."""
-QUIET = (EXIT, "not_open", "protected", "constraint", "invalid")
+QUIET = (EXIT, "not_open", "protected", "constraint", "invalid", "policy")
 """Reasons that no answer of the source would mend."""
 
 
@@ -38,6 +40,7 @@ def pack(pending: Pending) -> str:
             "seq": row.seq,
             "earlier": row.earlier,
             "pk": row.pk,
+            "fields": row.fields,
         },
         ensure_ascii=False,
     )
@@ -58,8 +61,13 @@ def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
         found.get("kind", "row"),
         tuple(as_key(key) for key in found["earlier"]),
         found.get("pk"),
+        _marks(found.get("fields")),
     )
     return Pending(row, source, found["install"], tuple(found["names"]), waiting)
+
+
+def _marks(found: Mapping[str, Sequence[Any]] | None) -> dict[str, Mark] | None:
+    return None if found is None else {name: Mark(*mark) for name, mark in found.items()}
 
 
 def waiting(session: Session) -> list[Pending]:
@@ -75,9 +83,12 @@ def waiting(session: Session) -> list[Pending]:
 
 
 def held(session: Session) -> set[Place]:
-    """The keys of rows that wait."""
+    """The keys of rows that wait, or are in an open conflict: what becomes of them is not known yet."""
     with session.connection.cursor() as cursor:
-        cursor.execute("SELECT model, key FROM peersync_quarantine WHERE reason <> 'not_open'")
+        cursor.execute(
+            "SELECT model, key FROM peersync_quarantine WHERE reason <> 'not_open'"
+            " UNION SELECT model, key FROM peersync_conflict WHERE open"
+        )
         return {(label, key_from_json(key)) for label, key in cursor.fetchall()}
 
 
@@ -121,8 +132,6 @@ def _note_replaced(session: Session, pendings: Iterable[Pending]) -> None:
     for number, old in _standing(session, by_place).items():
         pending = by_place[old.place]
         facts = session.facts(pending)
-        from peersync.conflicts import version_here
-
         seen = join(version_here(pending.local, facts), pending.row.version)
         if not covers(seen, old.row.version):
             record_replaced(session, old.row, old.names, old.source, REPLACED)
@@ -227,9 +236,10 @@ def lowest(connection: Any, source: str) -> int | None:
     """The lowest place of the source's feed that waits or is in an open conflict here; None where nothing does."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT min(q.seq) FROM peersync_quarantine q JOIN peersync_checkpoint c ON c.id = q.checkpoint_id"
-            " WHERE c.source = %s",
-            [source],
+            "SELECT min(seq) FROM (SELECT q.seq FROM peersync_quarantine q"
+            " JOIN peersync_checkpoint c ON c.id = q.checkpoint_id WHERE c.source = %s"
+            " UNION ALL SELECT seq FROM peersync_conflict WHERE open AND source = %s AND seq > 0) held",
+            [source, source],
         )
         found = cursor.fetchone()[0]
     return None if found is None else int(found)

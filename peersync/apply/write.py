@@ -34,8 +34,9 @@ class Writer:
         values = []
         for field in fields:
             place = names.index(field.name)
-            wires = [(p.row.content or ())[place] for p in pendings]
-            odd = any(p.odd for p in pendings)
+            wires = [(p.content or ())[place] for p in pendings]
+            # what a policy made of both versions may have such a value from the row that stands here
+            odd = any(p.odd or (not self.postgres and p.content is not p.row.content) for p in pendings)
             values.append(self._local(field, wires) if field.target else self._encoded(field, wires, odd=odd))
         return fields, values
 

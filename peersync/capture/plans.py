@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import router
 
 from peersync.models import Journal
-from peersync.registry import RawColumn, SyncModel, registry
+from peersync.registry import RawColumn, SyncModel, noted, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,8 @@ class Plan:
     excluded: tuple[str, ...]
     schema: str = ""
     columns: frozenset[str] = frozenset()
+    noted: bool = False
+    """The names of the changed columns are noted too."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Standing:
     reason: str = ""
     always: bool = False
     """PostgreSQL: the owner set the trigger to fire for replicated changes too (ENABLE ALWAYS)."""
+    noting: bool = False
+    """The journal has the column for names: in the middle of an upgrade it may not have it yet."""
 
 
 def plan(model: SyncModel, standing: Standing) -> Plan | None:
@@ -85,6 +89,7 @@ def plan(model: SyncModel, standing: Standing) -> Plan | None:
         tuple(column for column in _excluded(model) if column in standing.columns),
         standing.schema,
         standing.columns,
+        standing.noting and model.label in noted(),
     )
 
 

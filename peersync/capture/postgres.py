@@ -8,6 +8,7 @@ the table.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, md5
@@ -80,11 +81,22 @@ def _body(connection: Any, plan: Plan, journal: str) -> str:
   ELSIF {new} COLLATE "C" IS DISTINCT FROM {old} COLLATE "C" THEN
     {insert} VALUES ({label}, {old}, 'g', {_STAMP}, {was}), ({label}, {new}, 'b', {_STAMP}, NULL);
   ELSE
-    {insert} VALUES ({label}, {new}, 'c', {_STAMP}, {_identity_if_changed(connection, plan, was)});
+    {_change(connection, plan, insert, f"{label}, {new}, 'c', {_STAMP}", was)};
   END IF;
   RETURN NULL;
 END
 """
+
+
+def _change(connection: Any, plan: Plan, insert: str, values: str, was: str) -> str:
+    """One insert, with the names of the columns that differ where they are noted. No column is named for that."""
+    before = _identity_if_changed(connection, plan, was)
+    if not plan.noted:
+        return f"{insert} VALUES ({values}, {before})"
+    left_out = "".join(f" AND n.key <> {literal(column)}" for column in plan.excluded)
+    return f"""{insert[:-1]}, fields) SELECT {values}, {before}, json_agg(n.key)::text
+      FROM jsonb_each(to_jsonb(NEW)) n JOIN jsonb_each(to_jsonb(OLD)) o USING (key)
+      WHERE n.value <> o.value{left_out}"""
 
 
 def _differs(plan: Plan) -> str:
@@ -135,12 +147,18 @@ def look(connection: Any, models: Iterable[SyncModel]) -> dict[str, Standing]:
                          WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
                    ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
                          ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
-                         WHERE i.indrelid = c.oid AND i.indisprimary)
+                         WHERE i.indrelid = c.oid AND i.indisprimary),
+                   EXISTS(SELECT 1 FROM pg_attribute
+                          WHERE attrelid = to_regclass(%s) AND attname = 'fields' AND NOT attisdropped)
             FROM unnest(%s::text[], %s::text[]) w(label, name)
             JOIN pg_class c ON c.oid = to_regclass(w.name) JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind IN ('r', 'p')
             """,
-            [[label for label, _ in names], [name for _, name in names]],
+            [
+                connection.ops.quote_name(journal_table()),
+                [label for label, _ in names],
+                [name for _, name in names],
+            ],
         )
         tables = cursor.fetchall()
         cursor.execute(
@@ -155,8 +173,8 @@ def look(connection: Any, models: Iterable[SyncModel]) -> dict[str, Standing]:
         for oid, name, *rest in cursor.fetchall():
             found.setdefault(oid, {})[name] = tuple(rest)
     return {
-        label: _standing(frozenset(columns), tuple(primary), schema, found.get(oid, {}))
-        for label, oid, schema, columns, primary in tables
+        label: replace(_standing(frozenset(columns), tuple(primary), schema, found.get(oid, {})), noting=noting)
+        for label, oid, schema, columns, primary, noting in tables
     }
 
 

@@ -7,6 +7,7 @@ else after it. What no signal tells of is listed in docs/capture.md; ``--verify`
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -19,7 +20,7 @@ from peersync.capture.plans import journal_table, literal, tables_exist
 from peersync.clock import now_ms
 from peersync.conf import settings
 from peersync.errors import ConfigurationError
-from peersync.registry import RawColumn, SyncModel, registry
+from peersync.registry import RawColumn, SyncModel, noted, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,7 +109,8 @@ def _on_pre_save(sender: type[Model], instance: Model, using: str, **_kwargs: An
     """Look at the row where the journal needs to know what stood there: its identity, its excluded fields."""
     seen: Seen = {}
     for model in _tables(sender):
-        if (model.excluded_columns or model.identity_columns) and not _off(using, model):
+        looked_at = model.excluded_columns or model.identity_columns or model.label in noted()
+        if looked_at and not _off(using, model):
             found = _stored(using, model, _pk(model, instance))
             if found is not None:
                 seen[model.label] = found
@@ -118,14 +120,23 @@ def _on_pre_save(sender: type[Model], instance: Model, using: str, **_kwargs: An
 def _on_post_save(sender: type[Model], instance: Model, created: bool, using: str, **_kwargs: Any) -> None:
     seen: Seen = instance.__dict__.pop(_SEEN, {})
     for model in _tables(sender):
-        pk, before = _pk(model, instance), None
+        pk, before, fields = _pk(model, instance), None, None
         old = seen.get(model.label)
         if old is not None:
             now = _stored(using, model, pk)
             if now is not None and now[0] == old[0]:
                 continue
             before = old[1] if now is None or now[1] != old[1] else None
-        _note(using, model, model.pk, [pk], "b" if created else "c", before=before)
+            fields = _changed(model, old, now)
+        _note(using, model, model.pk, [pk], "b" if created else "c", before=before, fields=fields)
+
+
+def _changed(model: SyncModel, old: tuple[Any, ...], now: tuple[Any, ...] | None) -> str | None:
+    """JSON of the columns that differ, where they are noted; None: not known."""
+    if now is None or model.label not in noted():
+        return None
+    columns = (field.column for field in model.fields)
+    return json.dumps([name for name, a, b in zip(columns, old[0], now[0], strict=True) if a != b])
 
 
 def _on_pre_delete(sender: type[Model], instance: Model, using: str, **_kwargs: Any) -> None:
@@ -195,7 +206,9 @@ def _stored(alias: str, model: SyncModel, pk: Any) -> tuple[tuple[Any, ...], str
         return None
     connection = connections[alias]
     q = connection.ops.quote_name
-    columns = [f"CAST({q(f.column)} AS text)" for f in model.fields]
+    # on SQLite a cast makes text of bytes that may be none
+    text = "quote({})" if connection.vendor == "sqlite" else "CAST({} AS text)"
+    columns = [text.format(q(f.column)) for f in model.fields]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join([_identity(connection, model), *columns])} FROM {q(model.table)}"
@@ -233,6 +246,7 @@ def _note(
     what: str,
     *,
     before: str | None = None,
+    fields: str | None = None,
     also: tuple[RawColumn, Iterable[Any]] | None = None,
 ) -> None:
     """Note the rows whose ``column`` has one of the values (and ``also`` its one of those), in one
@@ -245,6 +259,8 @@ def _note(
     key = model.pk.codec(vendor).key_sql(q(model.pk.name), vendor)
     was = _identity(connection, model) if what == "g" else "%s"
     parameters: list[Any] = [model.label, what, now_ms(alias), *([] if what == "g" else [before])]
+    more, mark = (", fields", ", %s") if fields is not None else ("", "")
+    parameters += [] if fields is None else [fields]
     where = []
     for one, wanted in ((column, values), *([also] if also else [])):
         given = [_prepared(connection, one, value) for value in wanted]
@@ -252,7 +268,7 @@ def _note(
         parameters += given
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {q(journal_table())} (model, pk_text, what, stamp, before)"
-            f" SELECT %s, {key}, %s, %s, {was} FROM {q(model.table)} WHERE {' AND '.join(where)}",
+            f"INSERT INTO {q(journal_table())} (model, pk_text, what, stamp, before{more})"
+            f" SELECT %s, {key}, %s, %s, {was}{mark} FROM {q(model.table)} WHERE {' AND '.join(where)}",
             parameters,
         )

@@ -6,7 +6,9 @@ migration.
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, md5
@@ -51,7 +53,7 @@ def _body(connection: Any, plan: Plan, event: str, stand_in: bool) -> str:
         guard += f" AND ({changed})"
     return (
         f"CREATE TRIGGER {q(trigger_name(plan.table, event))} AFTER {event} ON {q(plan.table)} WHEN {guard}"
-        f" BEGIN {'; '.join(_inserts(connection, plan, event))}; END"
+        f" BEGIN {'; '.join(_inserts(connection, plan, event, stand_in))}; END"
     )
 
 
@@ -60,7 +62,7 @@ def _changed(column: str) -> str:
     return f"NEW.{column} COLLATE BINARY IS NOT OLD.{column} COLLATE BINARY"
 
 
-def _inserts(connection: Any, plan: Plan, event: str) -> list[str]:
+def _inserts(connection: Any, plan: Plan, event: str, stand_in: bool) -> list[str]:
     q = connection.ops.quote_name
     label, column = literal(plan.label), q(plan.pk_column)
     codec = plan.pk.codec("sqlite")
@@ -76,10 +78,22 @@ def _inserts(connection: Any, plan: Plan, event: str) -> list[str]:
     if plan.identity:
         renamed = " OR ".join(_changed(q(c.name)) for c in plan.identity)
         before = f"CASE WHEN NOT ({moved}) AND ({renamed}) THEN {was} END"
+    values = f"{label}, {new}, CASE WHEN {moved} THEN 'b' ELSE 'c' END, {_STAMP}, {before}"
+    if plan.noted and not stand_in:
+        values, changed = f"{values}, {_changed_columns(q, plan)}", f"{insert[:-1]}, fields)"
+    else:
+        changed = insert
     return [
         f"{insert} SELECT {label}, {old}, 'g', {_STAMP}, {was} WHERE {moved}",
-        f"{insert} VALUES ({label}, {new}, CASE WHEN {moved} THEN 'b' ELSE 'c' END, {_STAMP}, {before})",
+        f"{changed} VALUES ({values})",
     ]
+
+
+def _changed_columns(q: Any, plan: Plan) -> str:
+    """A JSON list of the columns that differ."""
+    names = ((column, literal(f",{json.dumps(column, ensure_ascii=False)}")) for column in plan.compared)
+    parts = (f"CASE WHEN {_changed(q(column))} THEN {name} ELSE '' END" for column, name in names)
+    return f"'[' || substr({' || '.join(parts)}, 2) || ']'"
 
 
 def _identity(connection: Any, plan: Plan) -> str:
@@ -104,8 +118,9 @@ def look(connection: Any, models: Iterable[SyncModel]) -> dict[str, Standing]:
         found: dict[str, list[str]] = {}
         for table, _, text in _triggers(cursor):
             found.setdefault(table, []).append(text)
+    noting = "fields" in columns.get(journal_table(), ())
     return {
-        model.label: _standing(columns[model.table], found.get(model.table, []))
+        model.label: replace(_standing(columns[model.table], found.get(model.table, [])), noting=noting)
         for model in models
         if model.table in columns
     }

@@ -14,6 +14,7 @@ from peersync.checks.messages import message
 from peersync.checks.sections import Section, known_models, sections
 from peersync.conf import Settings
 from peersync.conf_values import nearest
+from peersync.policies import own_function
 from peersync.registry import expand, label_of
 from peersync.staying import OURS
 
@@ -27,6 +28,8 @@ def check(conf: Settings) -> list[CheckMessage]:
             for label, value in mapping.items():
                 if label != "*":
                     found += _entry(section, key, label, value, known)
+                if key == "CONFLICT" and own_function(value):
+                    found += _policy(section.at(key, label), value)
     for label in conf.include:
         if label in conf.exclude:
             text = f'SYNC_CONFIG has "{label}" in EXCLUDE and in INCLUDE.'
@@ -119,10 +122,28 @@ def _lookups(where: str, model: type[Model], value: Mapping[str, Any]) -> Iterat
 
 def _function(where: str, path: str) -> Iterator[CheckMessage]:
     mend = "It must be a function (queryset, name_of_the_peer) -> queryset."
+    if wrong := _not_callable(path, None, ""):
+        yield message("E010", f'{where} is "{path}", which cannot be {wrong}', mend)
+
+
+def _policy(where: str, path: str) -> Iterator[CheckMessage]:
+    mend = (
+        "It must be a function of one argument, a peersync.policies.Contest, that answers "
+        '"local", "incoming", "manual", or a dict of field → value or side.'
+    )
+    if wrong := _not_callable(path, None):
+        yield message("E020", f'{where} is "{path}", which cannot be {wrong}', mend)
+
+
+def _not_callable(path: str, *arguments: Any) -> str:
+    """Why the function of this dotted path cannot be called with these; empty where it can."""
     try:
         function = import_string(path)
-        inspect.signature(function).bind(None, "")
-    except ImportError as error:
-        yield message("E010", f'{where} is "{path}", which cannot be imported: {error}', mend)
+    except Exception as error:  # whatever the project's module raises when it is imported
+        return f"imported: {error}"
+    try:
+        inspect.signature(function).bind(*arguments)
     except (TypeError, ValueError):
-        yield message("E010", f'{where} is "{path}", which cannot be called with two arguments.', mend)
+        number = {1: "one argument", 2: "two arguments"}[len(arguments)]
+        return f"called with {number}."
+    return ""

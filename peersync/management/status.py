@@ -152,8 +152,13 @@ def _silent(peers: list[PeerStatus]) -> list[str]:
         f"{timedelta(seconds=int(peer.lag_seconds))}: nobody delivers. Does a process of the site run?"
         " Else use sync_data --watch, or cron."
         for peer in peers
-        if peer.name in auto and not peer.last_error and peer.lag_seconds > LONG.total_seconds()
+        if peer.name in auto and not peer.last_error and peer.lag_seconds > LONG.total_seconds() and not _met(peer)
     ]
+
+
+def _met(peer: PeerStatus) -> bool:
+    """Whether it was met a moment ago: what it has not read past then is in an open conflict there, or waits."""
+    return peer.last_contact is not None and timezone.now() - peer.last_contact < LONG
 
 
 def _sizes(alias: str, records: int, waiting: int) -> list[str]:

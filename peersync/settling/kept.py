@@ -35,6 +35,8 @@ class Kept:
     """What whoever looks at the record has seen: both versions, joined."""
     cascade: tuple[Mapping[str, Any], ...]
     open: bool
+    stamp: int = 0
+    """The later one of the two versions."""
 
     @property
     def name(self) -> str:
@@ -55,6 +57,15 @@ class Kept:
         """Whether one of the two versions has these values."""
         kept = [side for side in self.sides.values() if side is not None]
         return any(all(name in side and side[name] == value for name, value in values.items()) for side in kept)
+
+    def winner(self, content: Content | None) -> str:
+        """Which side the row is as now; ``merged`` where it is as neither. A peer may know fewer fields than this node."""
+        local, incoming = self.sides["local"], self.sides["incoming"]
+        if content == local:
+            return "local"
+        if content is None or incoming is None:
+            return "incoming" if content is incoming else "merged"
+        return "incoming" if content == {**(local or {}), **incoming} else "merged"
 
 
 def shown(key: Key) -> str:
@@ -80,6 +91,7 @@ def read(node: NodeRow, number: int) -> Kept:
         join(*seen),
         tuple(json.loads(found.cascade)),
         found.open,
+        found.stamp,
     )
 
 

@@ -29,7 +29,7 @@ from peersync.rows import key_json
 from peersync.settling.hanging import Deletion, Returning, deletion, returning
 from peersync.settling.kept import Content, Fields, Kept, Side, choose, read, shown
 from peersync.settling.own import OwnSession, own_session
-from peersync.settling.rows import decide, fill, find, names_of, own_pk
+from peersync.settling.rows import as_it_stands, decide, fill, find, names_of, own_pk
 from peersync.transactions import NodeRow, writing
 
 UNDONE = "put back"
@@ -91,9 +91,11 @@ def put_back(
         with writing(alias) as node:
             kept = read(node, number)
             session = own_session(node, kept)
+            if kept.open:
+                kept = as_it_stands(session, kept)
             putting = _Putting(session, kept, seen, dry_run=dry_run)
             done = putting.run(side, fields, cascade)
-            _settle(node, session, kept)
+            _settle(node, session, kept, done)
             if dry_run:
                 transaction.set_rollback(True, using=alias)
     except WireError as error:
@@ -111,12 +113,19 @@ def _place(conflict: Conflict | int, using: str | None) -> tuple[int, str]:
     return conflict, using or settings().master
 
 
-def _settle(node: NodeRow, session: OwnSession, kept: Kept) -> None:
+def _settle(node: NodeRow, session: OwnSession, kept: Kept, done: PutBack) -> None:
     now = timezone.now()
     write_records(session.connection, session.records)
     records = Conflict.objects.using(node.alias)
     records.filter(model=kept.model, kind=UNDONE, settled=None).update(settled=now)
-    records.filter(pk=kept.number).update(settled=now, open=False)
+    changes: dict[str, Any] = {"settled": now, "open": False}
+    if kept.open:
+        # what is settled is the row as it stood now, and nobody had won before
+        local = kept.sides["local"]
+        changes["local"] = None if local is None else json.dumps(local, ensure_ascii=False)
+        gone = done.action == "deleted" or (done.before is None and done.action == "nothing")
+        changes["winner"] = kept.winner(None if gone else {**(done.before or {}), **done.written})
+    records.filter(pk=kept.number).update(**changes)
 
 
 class _Putting:
@@ -145,7 +154,7 @@ class _Putting:
             self._check_complete(content)
             pending.row = replace(pending.row, pk=own_pk(session.model(kept.model), kept.pk))
         fill(session, [pending], [content])
-        decide(session, pending, kept.version, event=kept.open)
+        decide(session, pending, kept.version, event=kept.open, stamp=kept.stamp)
         self._keep(pending, dict(zip(pending.names, standing, strict=True)) if standing is not None else {})
         more = returning(session, kept) if returning_too else Returning()
         self._carry_out([pending, *more.rows, *more.links])
@@ -179,7 +188,7 @@ class _Putting:
         model = session.model(kept.model)
         before = whole(model, pending)
         if before is None:
-            decide(session, pending, kept.version, event=kept.open)
+            decide(session, pending, kept.version, event=kept.open, stamp=kept.stamp)
             self._carry_out([pending])
             return PutBack(kept.number, kept.model, "nothing", None, seen=self._look(pending, None, {}))
         found = deletion(session, model, str(pending.local.pk))
@@ -189,7 +198,7 @@ class _Putting:
                 f"{kept.name} cannot be deleted: rows hang on it that no record keeps ({found.sentence()}).",
                 hint="Move or delete them first, or say cascade=True.",
             )
-        decide(session, pending, kept.version)
+        decide(session, pending, kept.version, stamp=kept.stamp)
         self._keep(pending, before)
         if not self.dry_run:
             self._carry_out_deletion(pending, found)

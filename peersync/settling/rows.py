@@ -9,14 +9,17 @@ from typing import Any
 from peersync import clock
 from peersync.apply.loading import complete, load
 from peersync.apply.naming import translate
+from peersync.apply.records import whole
 from peersync.apply.session import Pending
-from peersync.conflicts import Decision, Facts, Local, resurrected, same, version_here
+from peersync.conflicts import over_both, same
+from peersync.contests import differing
 from peersync.errors import Busy, CannotPutBack
 from peersync.records import Key, Row
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, as_key, pk_value
 from peersync.settling.kept import Content, Kept
 from peersync.settling.own import OwnSession
+from peersync.verdicts import Decision, Facts, Local, marks_here, version_here
 from peersync.versions import covers
 
 
@@ -46,6 +49,12 @@ def names_of(model: SyncModel, kept: Kept) -> tuple[Key, ...]:
     """What the record calls the row: by its own key, and by each version."""
     sides = [key_of(model, side, kept.key) for side in kept.sides.values() if side is not None]
     return tuple(dict.fromkeys([kept.key, *sides]))
+
+
+def as_it_stands(session: OwnSession, kept: Kept) -> Kept:
+    """In a conflict that is open this side's version is the row as it stands now, not as it stood when that was found."""
+    pending = find(session, kept, None)
+    return replace(kept, sides={**kept.sides, "local": whole(session.model(kept.model), pending)})
 
 
 def probe(session: OwnSession, label: str, key: Key, names: Sequence[str]) -> Pending:
@@ -87,18 +96,21 @@ def fill(session: OwnSession, pendings: Sequence[Pending], contents: Sequence[Co
     complete(session, pendings)
 
 
-def decide(session: OwnSession, pending: Pending, seen: Mapping[str, int], *, event: bool = False) -> None:
+def decide(
+    session: OwnSession, pending: Pending, seen: Mapping[str, int], *, event: bool = False, stamp: int = 0
+) -> None:
     """An event of this node that has seen ``seen`` too; none where nothing changes and all of that was seen already.
 
-    ``event``: one in any case.
+    ``event``: one in any case. ``stamp``: of what was seen.
     """
-    pending.row = replace(pending.row, version=dict(seen))
+    pending.row = replace(pending.row, version=dict(seen), stamp=stamp)
     if not session.synchronised(pending.row.model):
         if not same(pending.row, pending.local):
             pending.decision = Decision("new", None, write=True)
         return
     facts = session.facts(pending)
-    decision = settled(pending.row, pending.local, facts, clock.now_ms(session.node.alias))
+    # capture notes the write itself, which is the later event: with the same stamp it would count as made after it
+    decision = settled(pending.row, pending.local, facts, clock.now_ms(session.node.alias) - 1)
     if decision.write or event or not covers(version_here(pending.local, facts), seen):
         pending.decision = decision
 
@@ -108,11 +120,9 @@ def settled(row: Row, local: Local, facts: Facts, stamp: int) -> Decision:
 
     ``stamp``: of the event, unless one of those is later.
     """
-    decision = resurrected(row, local, facts)
-    decision.record, decision.write = "", not same(row, local)
-    if decision.state is not None:
-        decision.state.touch(facts.node, stamp)
-    return decision
+    state = over_both(row, local, facts, marks_here(local, facts), differing(row, local, facts))
+    state.touch(facts.node, stamp)
+    return Decision("conflict", state, write=not same(row, local))
 
 
 def own_pk(model: SyncModel, pk: str) -> Any:

@@ -1,6 +1,6 @@
 """One row as JSON. An object whose members are left out where they say nothing.
 
-``{"model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk"}``
+``{"model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk", "fields"}``
 
 * ``model``: left out in a batch of one model.
 * ``version``: left out where it is that of an untracked row (``base`` is true then), ``{install: 0}`` and the
@@ -8,6 +8,8 @@
 * ``content``: the values in the order of the header's ``fields``; null for a tombstone; kind ``row``
   alone has it, and always.
 * ``pk``: the source's primary key, where the key does not name it; only beside contents.
+* ``fields``: ``{name: [stamp, author, place]}`` of the last change of each field, ``*`` of all that are not named;
+  only where the model's policy looks at fields. Left out where the row's own stamp and author say it of all of them.
 * ``stamp`` 0, ``author`` "", ``base`` false, ``seq`` 0, ``kind`` "row", ``earlier`` [] and no ``pk`` are left out.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from peersync.errors import WireError
+from peersync.marks import ALL, Mark
 from peersync.records import Batch, Kind, Row
 from peersync.wire import checks
 
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 
 KINDS: tuple[str, ...] = get_args(Kind)
 MAX_EARLIER = 1000
-_MEMBERS = frozenset(("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk"))
+MAX_MARKS = 2000
+_MEMBERS = frozenset(
+    ("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk", "fields")
+)
 _UNTRACKED = frozenset(("key", "content"))
 
 
@@ -41,6 +47,7 @@ class RowForm:
         self.model = models[0] if len(models) == 1 else None
         self.models = frozenset(models)
         self.lengths = {label: len(names) for label, names in (fields or {}).items()}
+        self.names = {label: frozenset(names) for label, names in (fields or {}).items()}
         self.untracked: dict[str, dict[str, int]] = {}
         if install:
             known = baselines or {}
@@ -68,6 +75,8 @@ class RowForm:
                 obj[name] = value
         if row.pk is not None:
             obj["pk"] = row.pk
+        if row.fields is not None:
+            obj["fields"] = row.fields
         return obj
 
     def read(self, obj: Any) -> Row:
@@ -95,6 +104,7 @@ class RowForm:
             kind=kind,
             earlier=checks.listing(obj["earlier"], "earlier", checks.key, MAX_EARLIER) if "earlier" in obj else (),
             pk=self._pk(obj, content),
+            fields=self._fields(obj["fields"], model) if "fields" in obj else None,
         )
 
     def _read_untracked(self, obj: dict[str, Any], model: str) -> Row:
@@ -114,6 +124,16 @@ class RowForm:
         if self.models and model not in self.models:
             raise WireError(f"the row is of {model}, which the header does not name")
         return str(model)
+
+    def _fields(self, value: Any, model: str) -> dict[str, Mark]:
+        """Marks of fields that the header names."""
+        if type(value) is not dict or len(value) > MAX_MARKS:
+            raise WireError(f"fields is not an object of at most {MAX_MARKS} members")
+        known = self.names.get(model)
+        for name in value:
+            if name != ALL and known is not None and name not in known:
+                raise WireError(f"fields has {checks.shown(name)}, which is none of the header's fields of {model}")
+        return {name: _mark(mark) for name, mark in value.items()}
 
     def _kind(self, obj: dict[str, Any]) -> Kind:
         kind = obj.get("kind", "row")
@@ -154,6 +174,17 @@ class RowForm:
         if length != len(content) and (length >= 0 or self.models):
             raise WireError(f"content has {len(content)} values, the header's fields of {model} are {max(length, 0)}")
         return tuple(content)
+
+
+def _mark(value: Any) -> Mark:
+    if type(value) is not list or len(value) != 3:
+        raise WireError("fields holds an item that is not [stamp, author, place]")
+    stamp, author, place = value
+    return Mark(
+        checks.integer(stamp, "a stamp in fields", high=checks.MAX_STAMP),
+        checks.uuid_or_empty(author, "an author in fields"),
+        checks.integer(place, "a place in fields"),
+    )
 
 
 _WHOLE = RowForm()

@@ -114,7 +114,7 @@ def test_both_versions_are_shown_first_and_nothing_is_written(site: Site) -> Non
     site.do("Parent.objects.update(y='stands here')")
     status, text = site.do("get(changer, local)")
     assert status == 200
-    for words in ('"of ours"', '"of theirs"', '"stands here"', "will be changed", "<strong>yes</strong>"):
+    for words in ('"of ours"', '"of theirs"', '"stands here"', "will be changed", 'name="fields" value="x"'):
         assert words in text
     assert site.do("x()") == ["of theirs"]
     assert site.do("Conflict.objects.get().settled") is None
@@ -130,6 +130,50 @@ def test_it_is_written_when_it_is_confirmed(site: Site) -> None:
         [site.do("User.objects.get(pk=int(changer.session['_auth_user_id'])).username"), "Put the local version back.",
          "zoo.Parent …: conflict"]
     ]  # fmt: skip
+
+
+def both_fields(site: Site, **more: Any) -> None:
+    site.do(f"local, incoming = begin(local=json.dumps(whole(x='of ours', y='ours too')), **{more!r})")
+
+
+def test_only_the_fields_that_are_ticked_are_written(site: Site) -> None:
+    both_fields(site)
+    status, _ = site.do("post(changer, local, seen=seen(local), choose='1', fields=['y'])")
+    assert status == 302
+    assert site.do("list(Parent.objects.values_list('x', 'y'))") == [["of theirs", "ours too"]]
+
+
+def test_all_or_none_of_the_fields(site: Site) -> None:
+    both_fields(site)
+    status, said = site.do("post(changer, local, seen=seen(local), choose='1')")
+    assert status == 302
+    assert said[0].startswith("No field was chosen")
+    assert site.do("x()") == ["of theirs"]
+    site.do("post(changer, local, seen=seen(local), choose='1', fields=['x', 'y'])")
+    assert site.do("list(Parent.objects.values_list('x', 'y'))") == [["of ours", "ours too"]]
+
+
+def test_an_open_conflict_is_settled_field_by_field(site: Site) -> None:
+    """Its local version is the row as it stands now; what is ticked comes from the other one."""
+    both_fields(site, open=True, winner="", policy="manual", incoming='{"id": 1, "x": "theirs", "y": "y of theirs"}')
+    status, text = site.do("get(changer, incoming)")
+    assert status == 200
+    assert '"of theirs"' in text
+    assert '"of ours"' not in text, "that is how it stood when the conflict was found"
+    status, _ = site.do("post(changer, incoming, seen=seen(incoming), choose='1', fields=['y'])")
+    assert status == 302
+    assert site.do("list(Parent.objects.values_list('x', 'y'))") == [["of theirs", "y of theirs"]]
+    assert site.do("list(Conflict.objects.filter(kind='conflict').values_list('open', 'winner'))") == [
+        [False, "merged"]
+    ]
+    assert site.do("RowState.objects.get(model='zoo.Parent', pk_text='1').changed")
+
+
+def test_a_field_that_is_not_in_question_is_not_written(site: Site) -> None:
+    status, said = site.do("post(changer, local, seen=seen(local), choose='1', fields=['e', 'nonsense'])")
+    assert status == 302
+    assert said[0].startswith("No field was chosen")
+    assert site.do("x()") == ["of theirs"]
 
 
 def test_only_by_post_and_with_the_token_of_the_form(site: Site) -> None:

@@ -224,9 +224,9 @@ def versions(directory: Path, change: Change, *, apart: bool) -> tuple[evolving.
     return old, evolving.Version(directory, after, migrations)
 
 
-def begin(alias: str, old: evolving.Version) -> None:
+def begin(alias: str, old: evolving.Version, config: dict[str, Any] = CONFIG) -> None:
     """Run the old version for a while."""
-    with old.running(django_settings.INSTALLED_APPS, CONFIG):
+    with old.running(django_settings.INSTALLED_APPS, config):
         evolving.migrate(alias)
         assert capture.check(alias) == []
         for number in (1, 2):

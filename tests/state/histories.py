@@ -2,8 +2,7 @@
 
 `start` says which untracked rows stand at which node (`P1 x=b u=U; Q1 p=P1`), `operations` what happens, a
 line each (see `World`). `until I read|applied|asked` makes steps of transfer number I until it has read a
-batch, has applied one, or has had an answer by key. Histories of the policies `merge` and `manual`, and of
-their tie breaks, are not here yet: those policies come later.
+batch, has applied one, or has had an answer by key. Those of `merge` and `manual` are in `policy_histories`.
 """
 
 from collections.abc import Sequence

@@ -51,10 +51,20 @@ class Judge:
             for key in new.keys() - old.keys():
                 if new[key].excluded != "dflt":
                     raise Failure("excluded", f"{key} came to {index} with {new[key].excluded!r}")
+            if world.policy == "manual" and not (world.rewound or world.pruned):
+                self._undecided(index, old, new)
         if orphans := tables.dangling(world.sites[run.target].connection):
             raise Failure("dangling", orphans)
         self.nothing_lost(after)
         self._look(after)
+
+    def _undecided(self, index: int, old: Rows, new: Rows) -> None:
+        """Nobody but a person decides a conflict: what a transfer replaces, the writer of the new row had seen."""
+        for key, row in old.items():
+            after = new.get(key)
+            content = after and after.content
+            if content != row.content and self.world.oracle.unseen(key, row.content, content):
+                raise Failure("decided by nobody", f"{key} at {index}: {row.content} became {content}")
 
     def left_view(self, index: int, key: Key) -> Content | None:
         """What stood at the node under the key before it left the view."""
@@ -71,7 +81,8 @@ class Judge:
         """P3, at any moment: what was written is somewhere, or was overwritten knowingly."""
         world = self.world
         rows = world.rows() if rows is None else rows
-        if invented := world.oracle.invented(rows):
+        oracle = world.oracle.fields if world.policy == "merge" else world.oracle
+        if invented := oracle.invented(rows):
             raise Failure("invented", ", ".join(sorted(map(str, invented))))
         if not world.oracle.lost(rows):
             return
@@ -188,14 +199,23 @@ class Judge:
         if differing := self.differences():
             raise Failure("P2 diverged", "; ".join(differing))
         self.nothing_lost()
-        plain = world.policy == "latest" and not (world.rewound or world.pruned or world.filtered)
-        if len(world.sites) == 2 and plain:
-            self.learn()
-            listed = {key for site in world.sites for key in self.listed(site)}
-            calm = [{k: row for k, row in rows.items() if k not in listed} for rows in world.rows()]
-            if inverted := world.oracle.inverted(calm):
-                raise Failure("inversion", "; ".join(inverted))
+        if len(world.sites) == 2 and not (world.rewound or world.pruned or world.filtered):
+            self._inverted()
         self._mend()
+
+    def _inverted(self) -> None:
+        """Between two nodes no edit loses against what its writer had seen."""
+        world = self.world
+        self.learn()
+        listed = {key for site in world.sites for key in self.listed(site)}
+        calm = [{k: row for k, row in rows.items() if k not in listed} for rows in world.rows()]
+        inverted: list[str] = []
+        if world.policy == "latest":
+            inverted = world.oracle.inverted(calm)
+        elif world.policy == "merge":
+            inverted = world.oracle.fields.inverted(calm, world.oracle.deletions)
+        if inverted:
+            raise Failure("inversion", "; ".join(inverted))
 
     def _calm(self, rounds: int | None) -> None:
         """Rounds until nothing moves; `rounds` is after how many two nodes have to be equal."""
@@ -217,26 +237,46 @@ class Judge:
         closed = {key for key, why in waiting.items() if why == NOT_OURS}
         return {k: why for k, why in waiting.items() if k not in closed and not (closed and why in FOR_OTHERS)}
 
+    def still_open(self) -> dict[Key, str]:
+        """Keys of rows that are in an open conflict, and the first node where they are."""
+        found: dict[Key, str] = {}
+        for site in self.world.sites:
+            for record in tables.records(site.connection):
+                if record.open:
+                    found.setdefault(record.key, "ABC"[site.index])
+        return found
+
+    def _let_go(self, site: "Site", key: Key, value: str) -> None:
+        """Whoever else holds the unique value there is made to give it up."""
+        for other, row in site.rows().items():
+            if other[0] == "P" and row.content[2] == value and other != key:
+                self.world.play(f"unique {'ABC'[site.index]} {other} -")
+
     def _mend(self) -> None:
         """The user mends what is listed; then nothing may be listed any more."""
         world = self.world
         for attempt in range(MENDINGS):
-            waiting = [(site, wanted) for site in world.sites for wanted in _unique_values(site)]
-            if not any(self._stuck(site) for site in world.sites):
+            if not self.still_open() and not any(self._stuck(site) for site in world.sites):
                 break
-            for site, (key, value) in waiting:
-                holder = (k for k, row in site.rows().items() if k[0] == "P" and row.content[2] == value)
-                for other in holder:
-                    if other != key and (site.index == 0 or attempt > 1):
-                        world.play(f"unique {'ABC'[site.index]} {other} -")
+            self._mend_once(attempt)
             for _ in range(4):
                 self.round()
+        if still_open := self.still_open():
+            raise Failure("conflict stays open", still_open)
         for site in world.sites:
             if stuck := self._stuck(site):
                 raise Failure("stuck in quarantine", f"{'ABC'[site.index]}: {stuck}")
         if differing := self.differences():
             raise Failure("P2 after mending", "; ".join(differing))
         self.nothing_lost()
+
+    def _mend_once(self, attempt: int) -> None:
+        waiting = [(site, wanted) for site in self.world.sites for wanted in _unique_values(site)]
+        for key, name in self.still_open().items():
+            self.world.play(f"settle {name} {key} local")
+        for site, (key, value) in waiting:
+            if site.index == 0 or attempt > 1:
+                self._let_go(site, key, value)
 
 
 def _unique_values(site: "Site") -> list[tuple[Key, str]]:

@@ -73,10 +73,11 @@ def main(argv: list[str]) -> int:
     options = arguments(argv)
     with databases(options.kind) as nodes:
         from tests.state.histories import HISTORIES
+        from tests.state.policy_histories import POLICY_HISTORIES
         from tests.state.workloads import WORKLOADS
 
         if options.rules:
-            return int(bool(campaign("rules", iter(HISTORIES), nodes, options)))
+            return int(bool(campaign("rules", iter([*HISTORIES, *POLICY_HISTORIES]), nodes, options)))
         if options.only:
             name = options.only.partition("-")[0]
             return int(bool(campaign(name, iter([WORKLOADS[name].history(options.only)]), nodes, options)))

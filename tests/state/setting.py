@@ -18,7 +18,7 @@ BASE: dict[str, Any] = {
 }
 VIEW = {"zoo.Parent": {"b": "n"}}
 
-_prepared: dict[str, str] = {}
+_prepared: dict[tuple[str, str], str] = {}
 
 
 def configuration(aliases: Sequence[str], policy: str, filtered: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -33,14 +33,16 @@ def configuration(aliases: Sequence[str], policy: str, filtered: Sequence[tuple[
     return found
 
 
-def prepared(database: NodeDatabase) -> str:
-    """A copy of the database, migrated and empty, with the triggers that :data:`BASE` asks for; made once."""
-    if database.alias not in _prepared:
+def prepared(database: NodeDatabase, policy: str) -> str:
+    """A copy of the database, migrated and empty, with the triggers that the settings ask for; made once."""
+    policy = "merge" if policy == "merge" else "latest"  # the triggers of the others are all alike
+    place = database.alias, policy
+    if place not in _prepared:
         from peersync import capture
 
         database.reset()
-        with override_settings(SYNC_CONFIG=configuration([database.alias, "another"], "latest", ())):
+        with override_settings(SYNC_CONFIG=configuration([database.alias, "another"], policy, ())):
             capture.install(database.alias)
             assert not capture.check(database.alias)
-            _prepared[database.alias] = database.backup()
-    return _prepared[database.alias]
+            _prepared[place] = database.backup()
+    return _prepared[place]

@@ -139,6 +139,7 @@ class Record(NamedTuple):
     kind: str
     contents: tuple[Content, ...]
     open: bool
+    number: int = 0
 
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -155,14 +156,16 @@ def records(connection: Any) -> list[Record]:
     """What peersync_conflict holds of our two models, and the rows that went with a deletion."""
     found = []
     with connection.cursor() as cursor:
-        cursor.execute('SELECT model, key, kind, local, incoming, "cascade", open FROM peersync_conflict ORDER BY id')
-        for label, text, kind, local, incoming, gone, still_open in cursor.fetchall():
+        cursor.execute(
+            'SELECT model, key, kind, local, incoming, "cascade", open, id FROM peersync_conflict ORDER BY id'
+        )
+        for label, text, kind, local, incoming, gone, still_open, number in cursor.fetchall():
             if label not in KIND:
                 continue
             key = key_of(label, text)
             sides = [json.loads(side) for side in (local, incoming) if side]
             contents = [recorded_content(key, side) for side in sides if side]
-            found.append(Record(key, kind, tuple(c for c in contents if c), bool(still_open)))
+            found.append(Record(key, kind, tuple(c for c in contents if c), bool(still_open), number))
             for item in json.loads(gone or "[]"):
                 found += _with_it(item)
     return found

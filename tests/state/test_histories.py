@@ -6,14 +6,16 @@ import pytest
 
 from tests.state.histories import HISTORIES, History
 from tests.state.playing import play, told
+from tests.state.policy_histories import POLICY_HISTORIES
 
 
 def _param(history: History) -> Any:
     return pytest.param(history, id=history.rule.replace(" ", "-"))
 
 
-ALL = [_param(history) for history in HISTORIES]
-OPEN = [param for param, history in zip(ALL, HISTORIES, strict=True) if history.open_transactions]
+EACH = [*HISTORIES, *POLICY_HISTORIES]
+ALL = [_param(history) for history in EACH]
+OPEN = [param for param, history in zip(ALL, EACH, strict=True) if history.open_transactions]
 
 
 def judge(history: History, databases: Any) -> None:

@@ -78,6 +78,7 @@ def operation(chance: random.Random, kind: str, nodes: str, links: Sequence[Link
         "drop": (chance.randrange(4),),
         "again": (chance.randrange(8),),
         "clone": pair,
+        "settle": (node, key, chance.choice(("local", "incoming"))),
         **dict.fromkeys(("delete", "touch", "commit", "rollback"), (node, key)),
         **dict.fromkeys(("sync", "both", "start"), (*pair, size)),
     }
@@ -110,5 +111,20 @@ WORKLOADS = {
     "target2": Workload(_PAIR, CUTS, differing=True, policy="target"),
     "master2": Workload(_PAIR, CUTS, differing=True, policy="master"),
     "source3": Workload(THREE, {}, differing=True, policy="source"),
+    "merge2": Workload(_PAIR, {**NET, "edit": 25}, 45, differing=True, policy="merge"),
+    "merge3": Workload(THREE, {"edit": 25}, 40, 0.4, True, policy="merge"),
+    "mergemeet2": Workload(
+        _PAIR, {**MANY_CUTS, "unique": 3}, 30, 0.6, True, ("U", "V", None), rounds=None, policy="merge"
+    ),
+    "mergeunique2": Workload(_PAIR, {"unique": 10, **CUTS}, rounds=None, policy="merge"),
+    "mergerestore2": Workload(_PAIR, {**_BACKUPS, **CUTS}, 40, policy="merge"),
+    "mergeprune2": Workload(_PAIR, {"prune": 4}, policy="merge"),
+    "manual2": Workload(_PAIR, {**CUTS, "settle": 5}, 45, differing=True, policy="manual"),
+    "manual3": Workload(THREE, {"settle": 6}, 40, differing=True, policy="manual"),
+    "manualnet2": Workload(_PAIR, {**NET, "settle": 5}, 45, differing=True, policy="manual"),
+    "manualunique2": Workload(_PAIR, {"unique": 8, "settle": 5, **CUTS}, 40, rounds=None, policy="manual"),
+    "manualprune2": Workload(_PAIR, {"prune": 4, "settle": 5}, 40, policy="manual"),
+    "manualrestore2": Workload(_PAIR, {**_BACKUPS, "settle": 5}, 40, rounds=2, policy="manual"),
+    "mergefilter2": Workload(_PAIR, {"flag": 8, **CUTS}, filtered=PAIR, rounds=None, policy="merge"),
 }
 """Three nodes with restores are not here: what a node hands out again there is a known limit."""

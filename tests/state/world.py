@@ -83,7 +83,7 @@ class World:
         aliases = [site.alias for site in self.sites]
         settings = override_settings(SYNC_CONFIG=configuration(aliases, self.policy, self.filtered))
         for site in self.sites:
-            site.database.restore(prepared(site.database))
+            site.database.restore(prepared(site.database, self.policy))
         settings.enable()
         self._undo = [settings.disable, self._set_clocks()]
         return self
@@ -250,6 +250,36 @@ class World:
 
     def do_clock(self, node: str, offset: str) -> None:
         self.site(node).offset = int(offset)
+
+    def do_settle(self, node: str, key: Key, side: str) -> None:
+        """Settle what is open of a row, by hand, where that can be."""
+        from peersync import put_back
+
+        site = self.site(node)
+        found = [r for r in tables.records(site.connection) if r.open and r.key == key]
+        if not found or key in site.open:
+            return
+        before, end = site.rows().get(key), tables.journal_end(site.connection)
+        try:
+            put_back(found[0].number, side, using=site.alias)  # type: ignore[arg-type]  # a word of the line
+        except PeersyncError as error:
+            self.trace.append(f"   not settled: {error}")
+            return
+        tables.stamp_journal(site.connection, end, self.now + site.offset)
+        after = site.rows().get(key)
+        sides = [before and before.content, *found[0].contents]
+        self.oracle.settled_by_hand(key, sides, after and after.content)
+        self.trace.append(f"   {node} {key}: {before and before.content} -> {after and after.content}")
+
+    def do_gone(self, node: str, key: Key) -> None:
+        """The row may not stand there now."""
+        if (row := self.site(node).rows().get(key)) is not None:
+            raise Failure("not gone", f"{key} stands at {node}: {row.content}")
+
+    def do_closed(self) -> None:
+        """No conflict may be open now."""
+        if still_open := self.judge.still_open():
+            raise Failure("conflict stays open", still_open)
 
     # -- transfers
 

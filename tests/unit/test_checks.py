@@ -82,9 +82,6 @@ def test_without_settings_it_says_so_and_is_no_error(config: Any) -> None:
         ("E002", {"MAX_CASCADE": "many"}, "an int"),
         ("E003", {"AUTO_SYNC": "backgrund"}, 'Did you mean "background"?'),
         ("E003", {"PEERS": {"b": {"URL": "branch.example"}}}, "https://"),
-        ("E004", {"CONFLICT": {"auth.User": "merge"}}, "not there yet"),
-        ("E004", {"CONFLICT": {"*": "manual"}}, "not there yet"),
-        ("E004", {"CONFLICT": {"*": "shop.sync.policy"}}, "not there yet"),
         ("E004", {"IDENTITY": {"auth.User": "origin"}}, "not there yet"),
     ],
 )
@@ -165,6 +162,31 @@ def test_aliases_that_do_not_exist(key: str) -> None:
 )
 def test_filters_that_nobody_understands(value: Any) -> None:
     assert '"odd.Place"' in one("E010", {"MODELS": ["odd.Place"], "FILTER": {"odd.Place": value}})
+
+
+@pytest.mark.parametrize("where", ["model", "all", "peer"])
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("tests.unit.odd.models.missing", "cannot be imported"),
+        ("no.such.module", "cannot be imported"),
+        ("tests.unit.odd.broken.settle", "division by zero"),
+        ("tests.unit.odd.models.everything", "one argument"),
+        ("tests.unit.odd.models.RULES", "one argument"),
+    ],
+)
+def test_policies_of_ones_own_that_cannot_be_called(path: str, says: str, where: str) -> None:
+    said = {"CONFLICT": {"*" if where == "all" else "odd.Place": path}}
+    config = {"MODELS": ["odd.Place"], **(said if where != "peer" else {"PEERS": {"b": said}})}
+    text = one("E020", config)
+    assert path in text
+    assert says in text
+
+
+@pytest.mark.parametrize("policy", ["merge", "manual", "tests.unit.odd.models.settle"])
+def test_policies_that_can_be_used(policy: str) -> None:
+    config = {"MODELS": ["odd.Place"], "IDENTITY": {"odd.Place": "pk"}}
+    assert ids({**config, "CONFLICT": {"*": policy}}) == ids(config)
 
 
 @pytest.mark.parametrize("name", ["number", "label"])

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peersync import errors, wire
+from peersync.marks import Mark
 from peersync.records import (
     FIGURES,
     PROTOCOL,
@@ -53,6 +54,9 @@ labels = st.sampled_from(["zoo.Parent", "zoo.Child", "zoo.Tagged_tags"])
 FIELDS = {"zoo.Parent": ("id", "name"), "zoo.Child": ("id",), "zoo.Tagged_tags": ()}
 
 
+marks = st.builds(Mark, st.integers(0, 1 << 62), st.one_of(st.just(""), uuids), places)
+
+
 @st.composite
 def rows(draw: st.DrawFn, models: tuple[str, ...], untracked: dict[str, dict[str, int]]) -> Row:
     model = draw(st.sampled_from(models))
@@ -75,6 +79,7 @@ def rows(draw: st.DrawFn, models: tuple[str, ...], untracked: dict[str, dict[str
         kind=kind,
         earlier=tuple(draw(st.lists(keys, max_size=2))),
         pk=draw(st.one_of(st.none(), st.integers(-(1 << 63), (1 << 63) - 1), text)) if content is not None else None,
+        fields=draw(st.one_of(st.none(), st.dictionaries(st.sampled_from(["*", *FIELDS[model]]), marks))),
     )
 
 
@@ -312,6 +317,27 @@ BAD_ROWS = [
     (b'{"key":[1],"content":[1,"a"],"pk":9223372036854775808}', "pk"),
     (b'{"key":[1],"content":null,"version":{},"pk":1}', "pk"),
     (b'{"key":[1],"kind":"exit","version":{},"pk":1}', "pk"),
+    *[
+        (b'{"key":[1],"content":[1,"a"],"fields":' + fields + b"}", "fields")
+        for fields in (
+            b"null",
+            b"[]",
+            b'{"secret":[1,"",1]}',
+            b'{"name":[1,""]}',
+            b'{"name":[1,"",1,1]}',
+            b'{"name":"x"}',
+            b'{"name":[-1,"",1]}',
+            b'{"name":[4611686018427387905,"",1]}',
+            b'{"name":[1.5,"",1]}',
+            b'{"name":[true,"",1]}',
+            b'{"name":["1","",1]}',
+            b'{"name":[1,"me",1]}',
+            b'{"name":[1,null,1]}',
+            b'{"name":[1,"",-1]}',
+            b'{"name":[1,"",null]}',
+            b'{"name":[1,"",4611686018427387905]}',
+        )
+    ],
     (b'{"key":[1],"content":[1,"a"],"earlier":[]' + b"}" * 2, "JSON"),
     (NAN, "NaN"),
     (b'{"key":[1],"content":[Infinity,"a"]}', "Infinity"),

@@ -10,7 +10,7 @@ import pytest
 from peersync import wire
 from peersync.records import Point
 from tests.integration.api.conftest import BOTH
-from tests.support.api import Api, caller_of, everything, refused
+from tests.support.api import Api, batch_from, caller_of, everything, refused
 
 
 @pytest.fixture(params=BOTH)
@@ -47,6 +47,19 @@ def test_a_wait_out_of_form_or_range(api: Api, value: str) -> None:
 )
 def test_an_after_that_this_call_did_not_give(api: Api, path: str, after: str) -> None:
     refused(api.get(f"{path}?after={after}"), 400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"e": [1, "", 1]}, {"nonsense": [1, "", 1]}, {"x": [-1, "", 1]}, {"x": [1, "", "1"]}, {"x": 1}, None, []]
+)
+def test_marks_of_fields_that_cannot_be(api: Api, fields: Any) -> None:
+    """Fields that the header does not name (excluded ones among them), stamps out of range, other forms."""
+    lines = list(wire.batch_lines(batch_from(api.peer, api.alias)))
+    row = json.loads(lines[1])
+    lines[1] = json.dumps({**row, "fields": fields}).encode() + b"\n"
+    before = everything(api.alias)
+    refused(api.post("changes/", b"".join(lines)), 400, "malformed")
+    assert everything(api.alias) == before
 
 
 def test_an_after_that_names_an_invented_place(api: Api) -> None:
