@@ -12,7 +12,7 @@ from peersync import states
 from peersync.codec import key_text, key_value
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
-from peersync.rows import Reader, as_key, key_from_json, key_json, pk_value, select_in
+from peersync.rows import Reader, as_key, key_from_json, key_json, select_in
 from peersync.transactions import NodeRow
 from peersync.versions import State, join
 
@@ -44,9 +44,7 @@ def keys_of_gone(node: NodeRow, model: SyncModel, pks: Iterable[str]) -> dict[st
 
     The local primary key alone says whose they were; a row whose target is unknown has none.
     """
-    values = {pk: pk_value(model, pk) for pk in pks}
-    named = _part_keys(node, model.key[0], set(values.values()))
-    return {pk: (named[value],) for pk, value in values.items() if value in named}
+    return {pk: (part,) for pk, part in _part_keys(node, model.key[0], set(pks)).items()}
 
 
 def _part_keys(node: NodeRow, part: SyncField, values: set[Any]) -> dict[Any, Any]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, connections, transaction
 from django.dispatch import Signal
 
 from peersync import clock, progress, prune
@@ -17,7 +17,7 @@ from peersync.apply.loading import load
 from peersync.apply.proof import candidates, delete_certain
 from peersync.apply.records import write_records
 from peersync.apply.session import Session, check_fields, decide_all, own_role
-from peersync.apply.settle import count, take
+from peersync.apply.settle import broken_references, count, take
 from peersync.conf import settings
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WrongTarget
 from peersync.histories import check_points
@@ -44,14 +44,27 @@ def apply_batch(view: View, caller: Caller, batch: Batch) -> Outcome:
     TooManyConflicts: nothing was written then.
     """
     dry = bool(batch.options.get("dry_run"))
-    with writing(view.alias) as node:
-        session = _session(node, view, caller, batch, dry=dry)
-        outcome = _dry(session) if dry else _apply(session)
-        if dry:
-            transaction.set_rollback(True, using=view.alias)
+    try:
+        session, outcome = _applied(view, caller, batch, dry=dry)
+    except IntegrityError:
+        # SQLite names a reference that breaks at the commit only, and not whose: once more, looking after each write.
+        if connections[view.alias].vendor != "sqlite":
+            raise
+        session, outcome = _applied(view, caller, batch, dry=dry, careful=True)
     if not dry:
         _send(session)
     return outcome
+
+
+def _applied(view: View, caller: Caller, batch: Batch, *, dry: bool, careful: bool = False) -> tuple[Session, Outcome]:
+    with writing(view.alias) as node:
+        session = _session(node, view, caller, batch, dry=dry)
+        if careful:
+            session.broken_before = broken_references(session.connection)
+        outcome = _dry(session) if dry else _apply(session)
+        if dry:
+            transaction.set_rollback(True, using=view.alias)
+    return session, outcome
 
 
 def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bool) -> Session:

@@ -93,6 +93,8 @@ class Session:
     """Nobody but this source has read this node, and no first contact from another has begun here."""
     captured: bool = False
     """What is written is this node's own doing: capture stays on."""
+    broken_before: frozenset[tuple[Any, ...]] | None = None
+    """SQLite refused this batch at the commit: the references that were broken before it; None where all goes well."""
 
     @property
     def connection(self) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from django.db import DatabaseError, transaction
 
@@ -304,6 +305,8 @@ def _reason(error: Exception) -> Block:
 def _check_deferred(session: Session) -> None:
     """Constraints that wait for the commit are looked at now, while a row can still be left out."""
     if session.connection.vendor != "postgresql":
+        if session.broken_before is not None and broken_references(session.connection) - session.broken_before:
+            raise Unnamed(Block("constraint", [], "a row of a table that peersync does not know refers to it"))
         return
     bound_wait(session.node)
     try:
@@ -312,6 +315,13 @@ def _check_deferred(session: Session) -> None:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except DatabaseError as error:
         raise Unnamed(_reason(error)) from error
+
+
+def broken_references(connection: Any) -> frozenset[tuple[Any, ...]]:
+    """SQLite: table, row, and table referred to, of each reference that leads nowhere now. Reads all tables with some."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA foreign_key_check")
+        return frozenset(tuple(row) for row in cursor.fetchall())
 
 
 # ---------------------------------------------------------------------- afterwards

@@ -298,3 +298,29 @@ def test_a_unique_value_born_on_both_sides(pair: Pair) -> None:
     assert pair.rows(Parent, "id", "u") == [(1, "same"), (2, "another")]
     assert waiting(pair.a) == waiting(pair.b) == []
     assert pair.differences() == {}
+
+
+def test_a_table_that_nobody_knows_refers_to_a_deleted_row(pair: Pair) -> None:
+    """Left over from an app that was removed: the reference is looked at by the database alone, and at the commit."""
+    pair.configure("zoo.Parent")
+    put(pair.a, 1, 2, 3)
+    pair.push()
+    reference = "p bigint REFERENCES zoo_parent (id) DEFERRABLE INITIALLY DEFERRED"
+    sql(pair.b, f"CREATE TABLE left_over (id integer PRIMARY KEY, {reference})")
+    try:
+        sql(pair.b, "INSERT INTO left_over VALUES (1, 1)")
+        Parent.objects.using(pair.a).filter(pk__in=(1, 2)).delete()
+        Parent.objects.using(pair.a).filter(pk=3).update(x="edited")
+        put(pair.a, 4)
+        report = pair.push()
+        assert report.status == "incomplete"
+        assert pair.rows(Parent, "id", "x", alias=pair.b) == [(1, ""), (3, "edited"), (4, "")]
+        assert [(model, key, reason) for model, key, reason in waiting(pair.b)] == [("zoo.Parent", "[1]", "constraint")]
+        put(pair.a, 5)
+        assert pair.push().models["zoo.Parent"].created == 1
+        sql(pair.b, "DELETE FROM left_over")
+        assert pair.push().status == "ok"
+        assert pair.rows(Parent, "id") == [(3,), (4,), (5,)]
+        assert waiting(pair.b) == []
+    finally:
+        sql(pair.b, "DROP TABLE left_over")
