@@ -91,14 +91,24 @@ class View:
             rows = rows.filter(**model.filter)
         return rows
 
-    def refresh(self, node: NodeRow, peer_node: str) -> None:
-        """Work the view of models with a function as filter out anew: rows that entered or left are fed again."""
+    def refresh(self, node: NodeRow, peer_node: str, told: int) -> None:
+        """Work the view of models with a function as filter out anew: rows that entered or left are fed again.
+
+        They get places at the end of the feed: to be done before a transfer fixes the head that it reads up to.
+        ``told``: how far the peer has read; who has read nothing (-1) gets all in his first contact.
+        """
         for model in self.registry.models.values():
-            if isinstance(model.filter, str):
-                now = {pk_text(pk) for pk in self._filtered(model).values_list("pk", flat=True).iterator()}
-                memory = remembered(node, peer_node, model.label)
-                had = {pk for pk, place in memory.items() if place == IN_VIEW}
-                feed_again(node, model.label, now ^ had)
+            if not isinstance(model.filter, str):
+                continue
+            memory = remembered(node, peer_node, model.label)
+            if told < 0 and not memory:
+                continue
+            now = {pk_text(pk) for pk in self._filtered(model).values_list("pk", flat=True).iterator()}
+            had = {pk for pk, place in memory.items() if place == IN_VIEW}
+            moved = had - now
+            for part in states.chunks(list(now - had)):
+                moved |= self.visible(model.label, part)
+            feed_again(node, model.label, moved)
 
 
 def _called(model: SyncModel, rows: QuerySet[Any], peer: str) -> QuerySet[Any]:

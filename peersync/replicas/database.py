@@ -60,6 +60,7 @@ class DatabaseReplica:
         if caller is not None and caller.node:
             with writing(self.alias) as node:
                 greeting.greet(node, self.peer, caller)
+                self.view.refresh(node, caller.node, caller.told)
             numbering.number(self.alias)
         with reading(self.alias) as node:
             return self._description(node, caller, warnings)
@@ -153,9 +154,9 @@ class DatabaseReplica:
         for label in models:
             self._model(label)
         numbering.number(self.alias)
-        if any(isinstance(self._model(label).filter, str) for label in models) and caller.node:
+        if head is None and caller.node and any(isinstance(self._model(label).filter, str) for label in models):
             with writing(self.alias) as node:
-                self.view.refresh(node, caller.node)
+                self.view.refresh(node, caller.node, cursor.seq)
             numbering.number(self.alias)
         batch = feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
         idle = wait > 0 and head is None and not batch.rows and batch.done
