@@ -110,6 +110,8 @@ WORKLOADS = {
     "source2": Workload(_PAIR, CUTS, differing=True, policy="source"),
     "target2": Workload(_PAIR, CUTS, differing=True, policy="target"),
     "master2": Workload(_PAIR, CUTS, differing=True, policy="master"),
+    "slave2": Workload(_PAIR, CUTS, differing=True, policy="slave"),
+    "target3": Workload(THREE, {}, differing=True, policy="target"),
     "source3": Workload(THREE, {}, differing=True, policy="source"),
     "merge2": Workload(_PAIR, {**NET, "edit": 25}, 45, differing=True, policy="merge"),
     "merge3": Workload(THREE, {"edit": 25}, 40, 0.4, True, policy="merge"),

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from peersync.replicas.database import DatabaseReplica
+from peersync.transfer import Transfer
+from tests.support import filters
 from tests.support.pairs import Pair, records, sql, waiting
 from tests.zoo.models import Child, Parent, SelfRef, Tag, Tagged, Wide
 
@@ -112,6 +115,27 @@ def test_a_filter_through_a_relation(pair: Pair) -> None:
     pair.push()
     assert ids(pair, Parent, pair.b) == [1, 2]
     assert ids(pair, Child, pair.b) == [20]
+
+
+def test_a_view_that_changes_by_itself(pair: Pair, monkeypatch: Any) -> None:
+    """No row was written: those that entered or left travel in the next transfer all the same, and then none."""
+    monkeypatch.setattr(filters, "LISTED", {1, 2})
+    pair.configure(
+        "zoo.Parent", "zoo.Child", PEERS={pair.b: {"FILTER": {"zoo.Parent": "tests.support.filters.listed"}}}
+    )
+    for pk in (1, 2, 3):
+        Parent.objects.using(pair.a).create(id=pk)
+        Child.objects.using(pair.a).create(id=pk * 10, p_id=pk)
+    pair.push()
+    assert ids(pair, Child, pair.b) == [10, 20]
+    monkeypatch.setattr(filters, "LISTED", {2, 3})
+    pair.push()
+    assert ids(pair, Parent, pair.b) == [2, 3]
+    assert ids(pair, Child, pair.b) == [20, 30]
+    pair.both()
+    transfer = Transfer(DatabaseReplica(pair.a, peer=pair.b), DatabaseReplica(pair.b, peer=pair.a))
+    assert transfer.run().error is None
+    assert transfer.sent == 0
 
 
 def test_many_to_many_under_a_filter(pair: Pair) -> None:
