@@ -83,6 +83,12 @@ class View:
         """Local values of a foreign key that point to rows out of view."""
         return values - self._visible_targets(label, column, values) if self.filtered(label) else set()
 
+    def kept_from(self, node: NodeRow, peer_node: str, label: str, pks: Iterable[str]) -> set[str]:
+        """Those of the rows that are out of view and that the peer never had: it must not hear of them."""
+        hidden = set(pks) - self.visible(label, pks) if self.filtered(label) else set()
+        known = remembered(node, peer_node, label, hidden)
+        return {pk for pk in hidden if known.get(pk, OUT_OF_VIEW) == OUT_OF_VIEW}
+
     def _filtered(self, model: SyncModel) -> QuerySet[Any]:
         rows: QuerySet[Any] = model.model._base_manager.using(self.alias).all()
         if isinstance(model.filter, str):

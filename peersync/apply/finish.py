@@ -53,7 +53,9 @@ def _decide(session: Session, left: Sequence[Pending], got: dict[Place, Row]) ->
             continue
         if block.reason == "parent" and _bring_back(session, block, got):
             return True
-        if block.reason == "children" and any(need in got and need not in held for need in block.needs):
+        hidden = waiting.kept_from(session, block.needs)
+        unseen = any(need in hidden or (need in got and need not in held) for need in block.needs)
+        if block.reason == "children" and unseen:
             _lose(session, pending)
             return True
     return False

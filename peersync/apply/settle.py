@@ -104,9 +104,7 @@ def _set_aside(session: Session, pending: Pending, waits: dict[Place, tuple[Pend
     """Rows that are not decided by their versions: busy here or there, gone from the view, or none of the peer's business."""
     row, local = pending.row, pending.local
     if local.hidden:
-        # as it would be for a row that does not stand here: a creation is counted, everything else is nothing
-        if row.kind == "row" and not row.deleted:
-            session.count(row.model).created += 1
+        if row.kind == "row":
             _keep_quietly(session, pending)
         return True
     if row.kind == "busy":
@@ -126,7 +124,16 @@ def _set_aside(session: Session, pending: Pending, waits: dict[Place, tuple[Pend
 
 
 def _keep_quietly(session: Session, pending: Pending) -> None:
-    """The peer hears nothing of it, but the owner of this node does."""
+    """The peer hears what it would of a row that does not stand here, as if what it sends came in; the owner sees it."""
+    row, figures = pending.row, session.count(pending.row.model)
+    before = next(iter(waiting.standing(session, [pending.place]).values()), None)
+    old = None if before is None else before.row.content
+    if row.content == old or (before is not None and covers(before.row.version, row.version)):
+        figures.unchanged += row.content is not None or old is not None
+        return
+    figures.created += old is None
+    figures.deleted += row.deleted
+    figures.updated += old is not None and not row.deleted
     block = Block("not_open", [], "the peer sent a row that it was never shown and that stands here")
     waiting.keep(session, {pending.place: (pending, block)})
 

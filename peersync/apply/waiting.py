@@ -11,7 +11,7 @@ from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
 from peersync.marks import Mark
 from peersync.records import Key, Row
-from peersync.rows import as_key, key_from_json, key_json
+from peersync.rows import as_key, find_model, key_from_json, key_json
 from peersync.states import list_parameter, text_list
 from peersync.verdicts import version_here
 from peersync.versions import covers, join
@@ -129,7 +129,7 @@ def _note_replaced(session: Session, pendings: Iterable[Pending]) -> None:
     by_place = {p.place: p for p in pendings}
     if not by_place:
         return
-    for number, old in _standing(session, by_place).items():
+    for number, old in standing(session, by_place).items():
         pending = by_place[old.place]
         facts = session.facts(pending)
         seen = join(version_here(pending.local, facts), pending.row.version)
@@ -138,7 +138,7 @@ def _note_replaced(session: Session, pendings: Iterable[Pending]) -> None:
         old.waiting = number
 
 
-def _standing(session: Session, places: Iterable[Place]) -> dict[int, Pending]:
+def standing(session: Session, places: Iterable[Place]) -> dict[int, Pending]:
     """What waits from this session's source under these keys."""
     wanted: dict[str, list[str]] = {}
     for label, key in places:
@@ -163,7 +163,7 @@ def leave(session: Session, taken: Iterable[Pending]) -> None:
     fresh = [p for p in taken if p.waiting is None]
     _note_replaced(session, fresh)
     if fresh:
-        gone += list(_standing(session, [p.place for p in fresh]))
+        gone += list(standing(session, [p.place for p in fresh]))
     if gone:
         with session.connection.cursor() as cursor:
             cursor.execute(
@@ -175,6 +175,7 @@ def leave(session: Session, taken: Iterable[Pending]) -> None:
 def wanted(session: Session) -> dict[str, tuple[Key, ...]]:
     """What waits from this source, and what that waits for: to be asked for by key."""
     asked: dict[Place, None] = {}
+    unnamed: set[Place] = set()  # what is needed, and stands in no row that the peer sent
     with session.connection.cursor() as cursor:
         cursor.execute(
             "SELECT model, key, needs, reason FROM peersync_quarantine WHERE checkpoint_id = %s ORDER BY id LIMIT %s",
@@ -183,12 +184,29 @@ def wanted(session: Session) -> dict[str, tuple[Key, ...]]:
         for label, key, needs, reason in cursor.fetchall():
             if reason not in QUIET:
                 asked[label, key_from_json(key)] = None
-                asked.update({(other, as_key(k)): None for other, k in json.loads(needs)})
+                places = [(other, as_key(k)) for other, k in json.loads(needs)]
+                asked.update(dict.fromkeys(places))
+                unnamed.update(places if reason in ("unique", "children") else ())
+    hidden = kept_from(session, unnamed)
     found: dict[str, list[Key]] = {}
     for label, one in asked:
-        if label in session.view.registry.models:
+        if label in session.view.registry.models and (label, one) not in hidden:
             found.setdefault(label, []).append(one)
     return {label: tuple(keys) for label, keys in found.items()}
+
+
+def kept_from(session: Session, places: Iterable[Place]) -> set[Place]:
+    """Those of the rows here that the peer must not hear of, by their keys: it is not asked for them."""
+    by_model: dict[str, list[Key]] = {}
+    for label, key in places:
+        if session.view.filtered(label):
+            by_model.setdefault(label, []).append(key)
+    found: set[Place] = set()
+    for label, keys in by_model.items():
+        local = find_model(session.connection, session.view.registry.models[label], keys)
+        hidden = session.view.kept_from(session.node, session.batch.source, label, set(local.values()))
+        found |= {(label, key) for key, pk in local.items() if pk in hidden}
+    return found
 
 
 def counts(session: Session) -> dict[str, int]:

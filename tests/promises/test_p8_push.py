@@ -1,0 +1,169 @@
+"""P8, what is forced: a push writes models, fields and rows that are open to that peer; else it hears what it would of nothing.
+
+Each push goes over a real socket twice: to a node where the row stands, hidden, and to one where there never was one.
+The answers are the same to the byte, but for names of nodes, places in histories and times.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+
+from peersync import wire
+from peersync.models import Quarantine
+from peersync.records import Batch, Row
+from tests.support.api import batch_from, caller_of
+from tests.support.ends import Ends
+from tests.zoo.models import Child, Parent
+
+HIDDEN, OPEN, NOWHERE = 10, 20, 999
+PARENT = ("id", "x", "y", "u", "b")
+CHILD = ("id", "x", "p")
+
+
+def begin(ends: Ends, *, hidden: bool) -> None:
+    """A row in view, and one that is not, with a child and a unique value."""
+    Parent.objects.using(ends.b).create(id=OPEN, x="open", e="excluded")
+    if hidden:
+        Parent.objects.using(ends.b).create(id=HIDDEN, x="hidden", b="x", u="taken", e="excluded")
+        Child.objects.using(ends.b).create(id=HIDDEN, p_id=HIDDEN, x="hidden")
+    Parent.objects.using(ends.a).create(id=1, x="of a")
+
+
+def parent(key: int, **values: Any) -> Row:
+    return Row("zoo.Parent", (key,), {}, tuple({"id": key, "x": "x", "y": "", "u": None, "b": "n", **values}.values()))
+
+
+def child(key: int, target: int) -> Row:
+    return Row("zoo.Child", (key,), {}, (key, "x", target))
+
+
+def batch(ends: Ends, *rows: Row, **changes: Any) -> Batch:
+    """A page of a's snapshot with these rows, each of a version that claims to have seen all that a could."""
+    page = batch_from(ends.a, ends.b, rows[0].model if rows else "zoo.Parent")
+    names = {"zoo.Parent": PARENT, "zoo.Child": CHILD}
+    me = caller_of(ends.a).node
+    told = [replace(row, version={me: page.head.seq}, stamp=2**61, author=me) for row in rows]
+    return replace(page, rows=told, fields={m: names.get(m, PARENT) for m in page.models}, **changes)
+
+
+class Pusher:
+    """The peer, with its token, over a socket."""
+
+    def __init__(self, ends: Ends) -> None:
+        entry = ends.settings.SYNC_CONFIG["PEERS"]["branch"]
+        self.url = f"{entry['URL']}v1/"
+        self.headers = {"Authorization": f"Token {entry['TOKEN']}", **wire.caller_headers(caller_of(ends.a))}
+
+    def push(self, one: Batch) -> requests.Response:
+        lines = b"".join(wire.batch_lines(one))
+        headers = {**self.headers, "Content-Type": "application/x-ndjson"}
+        return requests.post(f"{self.url}changes/", lines, headers=headers, timeout=30)
+
+    def ask(self, label: str, *keys: int) -> requests.Response:
+        body = {"keys": [[key] for key in keys]}
+        return requests.post(f"{self.url}rows/{label}/", json=body, headers=self.headers, timeout=30)
+
+    def hello(self) -> None:
+        requests.get(self.url, headers=self.headers, timeout=30)
+
+
+def heard(answer: requests.Response) -> tuple[int, dict[str, str], bytes]:
+    """The answer, in which names, places and times are numbered as they come."""
+    kept = {name: value for name, value in answer.headers.items() if name not in ("Date", "Content-Length")}
+    seen: dict[bytes, bytes] = {}
+    numbers = itertools.count(1)
+
+    def name(found: re.Match[bytes]) -> bytes:
+        return seen.setdefault(found[0], b"<%d>" % next(numbers))
+
+    pattern = rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}\.[0-9a-f]{24}|\b1[0-9]{12}\b"
+    return answer.status_code, kept, re.sub(pattern, name, answer.content)
+
+
+PUSHES: dict[str, Callable[[Ends], Batch]] = {
+    "an edit": lambda ends: batch(ends, parent(HIDDEN)),
+    "an edit that opens it": lambda ends: batch(ends, parent(HIDDEN, b="n", y="mine now")),
+    "a deletion": lambda ends: batch(ends, replace(parent(HIDDEN), content=None)),
+    "an exit": lambda ends: batch(ends, replace(parent(HIDDEN), content=None, kind="exit")),
+    "busy": lambda ends: batch(ends, replace(parent(HIDDEN), content=None, kind="busy")),
+    "none": lambda ends: batch(ends, replace(parent(HIDDEN), content=None, kind="none")),
+    "an edit of its child": lambda ends: batch(ends, child(HIDDEN, OPEN)),
+    "a deletion of its child": lambda ends: batch(ends, replace(child(HIDDEN, HIDDEN), content=None)),
+    "a child for it": lambda ends: batch(ends, child(77, HIDDEN)),
+    "renamed to it": lambda ends: batch(ends, replace(parent(77), earlier=((HIDDEN,),))),
+    "in company": lambda ends: batch(ends, parent(5), parent(HIDDEN), parent(6)),
+    "tried only": lambda ends: batch(ends, parent(HIDDEN), options={"dry_run": True}),
+    "claimed as gone": lambda ends: batch(
+        ends, replace(parent(HIDDEN), content=None, kind="none"), options={"proof": True, "consumed": 2**61}
+    ),
+}
+
+
+def finish(ends: Ends, pusher: Pusher, first: Batch) -> list[Any]:
+    """The rest of the transfer: what waits is asked for and tried, and the end."""
+    here = {"cursor": first.end["head"]}
+    plain = replace(first, rows=(), kind="end", start=here, end=here, options={})
+    answers = replace(plain, kind="rows", rows=first.rows if first.rows[0].kind == "row" else ())
+    return [heard(pusher.push(one)) for one in (answers, plain)]
+
+
+@pytest.mark.parametrize("what", PUSHES)
+def test_what_is_hidden_is_answered_like_what_is_not_there(wired: Ends, what: str) -> None:
+    wired.configure(
+        "zoo.Parent",
+        "zoo.Child",
+        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
+        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
+    )
+    told = []
+    for hidden in (True, False):
+        wired.reset()
+        begin(wired, hidden=hidden)
+        pusher = Pusher(wired)
+        pusher.hello()
+        stood = standing(wired)
+        one = PUSHES[what](wired)
+        answers = [heard(pusher.ask(label, HIDDEN)) for label in ("zoo.Parent", "zoo.Child")]
+        first = pusher.push(one)
+        assert first.status_code < 500, first.text
+        answers.append(heard(first))
+        if first.status_code == 200 and not one.options.get("dry_run"):
+            answers += finish(wired, pusher, one)
+        told.append(answers)
+        if hidden:
+            assert standing(wired) == stood, "it stands as it stood"
+        assert b"hidden" not in b"".join(body for _, _, body in answers)
+    for number, (one, other) in enumerate(zip(*told, strict=True)):
+        assert one == other, f"answer {number}"
+
+
+def test_a_unique_value_that_a_hidden_row_holds(wired: Ends) -> None:
+    """The row waits, and the peer can tell from that; but it is never told, nor asked, for what."""
+    wired.configure("zoo.Parent", there={"FILTER": {"zoo.Parent": {"b": "n"}}}, EXCLUDE={"zoo.Parent": ["e"]})
+    begin(wired, hidden=True)
+    pusher = Pusher(wired)
+    pusher.hello()
+    one = batch(wired, parent(77, u="taken"))
+    here = {"cursor": one.end["head"]}
+    said = [pusher.push(one).text]
+    said += [
+        pusher.push(replace(one, rows=(), kind=kind, start=here, end=here, options={})).text
+        for kind in ("feed", "rows", "end")
+    ]
+    assert json.loads(said[1])["wanted"] == {"zoo.Parent": [[77]]}
+    assert str(HIDDEN) not in re.findall(r"\[(\d+)\]", "".join(said))
+    assert Quarantine.objects.using(wired.b).get().needs == f'[["zoo.Parent", [{HIDDEN}]]]', "the owner can see it"
+
+
+def standing(ends: Ends) -> list[Any]:
+    """The rows that the peer is not to change."""
+    return [
+        list(Parent.objects.using(ends.b).filter(id__in=(HIDDEN, OPEN)).order_by("id").values_list()),
+        list(Child.objects.using(ends.b).filter(id=HIDDEN).values_list()),
+    ]
