@@ -21,6 +21,9 @@ NATURAL = {
 }
 """Django's own models whose automatic keys differ between installations, and what names their rows instead."""
 
+ORIGIN = "@origin"
+"""Stands for an identity that is no field: a mark given at birth, and the primary key there. No field is called so."""
+
 
 @dataclass(frozen=True)
 class RawColumn:
@@ -111,6 +114,21 @@ class SyncField:
         return f"key:{self.target}" if self.target else self.raw.on(connection).declared
 
 
+@dataclass(frozen=True)
+class NamePart(SyncField):
+    """A part of the key of a row that is named by its origin: its value stands in a table of ours, not in the row's.
+
+    ``name`` is ``@origin`` (a text) or ``@there`` (the primary key where the row was born); ``raw`` is the column of
+    the primary key here; ``owner`` the label of the model.
+    """
+
+    owner: str = ""
+
+    @property
+    def wire(self) -> str:
+        return "text" if self.name == ORIGIN else self.raw.wire
+
+
 def label_of(model: type[Model]) -> str:
     return model._meta.label
 
@@ -130,11 +148,14 @@ def key_fields(model: type[Model], identity: tuple[str, ...] | None = None) -> t
     meta = model._meta
     if not names:
         return (sync_field(meta.pk),)
+    if names == (ORIGIN,):
+        pk = RawColumn(str(meta.pk.column), meta.pk)
+        return tuple(NamePart(name, pk, owner=label_of(model)) for name in (ORIGIN, "@there"))
     return tuple(sync_field(meta.get_field(name)) for name in names)  # type: ignore[arg-type]  # checks.py refuses relations without a column
 
 
 def identity_of(model: type[Model]) -> tuple[str, ...]:
-    """The field names of IDENTITY for ``model``; empty for its primary key."""
+    """The field names of IDENTITY for ``model``; empty for its primary key, :data:`ORIGIN` alone for its origin."""
     chosen = _identity_setting(model)
     if chosen == "pk":
         return ()
@@ -144,7 +165,15 @@ def identity_of(model: type[Model]) -> tuple[str, ...]:
         return natural_fields(model) or ()
     if model._meta.auto_created:
         return ()
-    return NATURAL.get(label_of(model)) or _user_identity(model)
+    if chosen == "origin" and numbered(model) and label_of(model) in settings().identity:
+        return (ORIGIN,)
+    usual = NATURAL.get(label_of(model)) or _user_identity(model)
+    return usual or ((ORIGIN,) if chosen == "origin" and numbered(model) else ())
+
+
+def numbered(model: type[Model]) -> bool:
+    """Whether the database numbers its rows: two databases would give one number to two of them."""
+    return isinstance(model._meta.pk, models.AutoField)
 
 
 def _identity_setting(model: type[Model]) -> str | tuple[str, ...] | None:

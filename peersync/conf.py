@@ -28,6 +28,7 @@ KEYS = (
     "INCLUDE",
     "FILTER",
     "IDENTITY",
+    "MATCH",
     "DIRECTION",
     "CONFLICT",
     "PEERS",
@@ -84,7 +85,9 @@ class Settings:
     filter: Mapping[str, Mapping[str, Any] | str] = field(default_factory=lambda: ByModel({}))
     """ORM look-ups, or a dotted path."""
     identity: Mapping[str, str | tuple[str, ...]] = field(default_factory=lambda: ByModel({}))
-    """``pk``, ``natural``, or names of fields; key ``*`` for every other model."""
+    """``pk``, ``natural``, ``origin``, or names of fields; key ``*`` for every other model."""
+    match: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
+    """``pk``, ``content`` or ``never``: which rows that stood at both sides before are one; key ``*`` for all others."""
     direction: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
     """``both``, ``master-to-slave`` or ``slave-to-master``; key ``*`` for every other model."""
     conflict: Mapping[str, str] = field(default_factory=lambda: ByModel({"*": "latest"}))
@@ -142,7 +145,7 @@ def _unsound() -> ConfigurationError | None:
 
 
 def problems() -> list[ConfigurationError]:
-    """Every mistake of form; ``extra["kind"]`` is ``key``, ``type``, ``value`` or ``later``."""
+    """Every mistake of form; ``extra["kind"]`` is ``key``, ``type`` or ``value``."""
     return list(_read()[1])
 
 
@@ -249,6 +252,7 @@ _READERS: dict[str, Callable[[Values, Any, str], Any]] = {
     "INCLUDE": lambda values, raw, where: values.by_model(raw, where, values.names),
     "FILTER": lambda values, raw, where: values.by_model(raw, where, values.filter),
     "IDENTITY": lambda values, raw, where: values.by_model(raw, where, values.identity, star=True),
+    "MATCH": lambda values, raw, where: values.by_model(raw, where, values.match, star=True),
     "DIRECTION": lambda values, raw, where: values.by_model(raw, where, values.direction, star=True),
     "CONFLICT": lambda values, raw, where: values.by_model(raw, where, values.conflict, star=True),
     "ROLE": _choice("master", "slave"),

@@ -24,6 +24,7 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 POLICIES = ("latest", "master", "slave", "source", "target", "merge", "manual")
 MOST_DAYS = 36_500
 """A hundred years: a date can be that far back, and nothing is kept longer."""
+MATCHES = ("pk", "content", "never")
 DIRECTIONS = ("both", "master-to-slave", "slave-to-master")
 
 
@@ -51,7 +52,7 @@ class ByModel(Mapping[str, V]):
 
 
 class Problems(list[ConfigurationError]):
-    """The mistakes found so far. ``kind``: ``key``, ``type``, ``value`` or ``later``."""
+    """The mistakes found so far. ``kind``: ``key``, ``type`` or ``value``."""
 
     def note(self, kind: str, detail: str, hint: str, where: str) -> None:
         self.append(ConfigurationError(detail, hint=hint, kind=kind, where=where))
@@ -194,7 +195,7 @@ class Values:
         return None
 
     def identity(self, value: Any, where: str) -> str | tuple[str, ...] | None:
-        """``"pk"``, ``"natural"``, or field names (one of them may stand without the list)."""
+        """``"pk"``, ``"natural"``, ``"origin"``, or field names (one of them may stand without the list)."""
         if isinstance(value, str):
             return self._identity_word(value, where)
         names = self.names(value, where)
@@ -206,17 +207,16 @@ class Values:
         return names
 
     def _identity_word(self, value: str, where: str) -> str | tuple[str, ...] | None:
-        if value in ("pk", "natural"):
+        if value in ("pk", "natural", "origin"):
             return value
-        if value == "origin":
-            hint = 'Until then use "natural", field names, or a UUID as primary key.'
-            self.problems.note("later", f'{where} is "origin", which is not there yet.', hint, where)
-            return None
         if where.endswith('["*"]') or not value.isidentifier():
-            hint = 'Write "pk", "natural", or a list of field names.'
+            hint = 'Write "pk", "natural", "origin", or a list of field names.'
             self.problems.note("value", f'{where} is "{value}".', hint, where)
             return None
         return (value,)
+
+    def match(self, value: Any, where: str) -> str | None:
+        return self.choice(value, where, MATCHES)
 
     def direction(self, value: Any, where: str) -> str | None:
         if value in ("push", "pull"):

@@ -17,6 +17,7 @@ PeersyncError
 │   ├── SameDatabase
 │   ├── ReadOnlyReplica
 │   ├── TooManyConflicts
+│   ├── MatchNeeded         which rows of two histories are one row has to be said
 │   ├── NotInstalled        tables or node row missing
 │   └── FirstContactNeeded
 ├── Busy                    a lock was not to be had in time; retryable
@@ -143,6 +144,12 @@ class TooManyConflicts(Refused):
     """The first contact met more conflicts than MAX_CONFLICTS."""
 
     code = "too_many_conflicts"
+
+
+class MatchNeeded(Refused):
+    """It has to be said which rows that stood on both sides before are one row."""
+
+    code = "match_needed"
 
 
 class NotInstalled(Refused):

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from peersync import marks, states, views
+from peersync import marks, origins, states, views
 from peersync.errors import CursorUnknown
 from peersync.histories import check_points, known, point_at
 from peersync.numbering import journal_of
 from peersync.records import Batch, Caller, Key, Point, Row
 from peersync.registry import SyncModel
-from peersync.rows import Reader, Stored, find_model, key_from_json, key_json, pk_value
+from peersync.rows import NO_ROW, Reader, Stored, find_model, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import just_left, unread_names
 from peersync.transactions import NodeRow, reading, writing
@@ -116,6 +116,8 @@ class Collector:
             state, row = found.get(pk), stored.get(pk)
             if (filtered and shown.get(pk) is None) or (state is None and row is None):
                 rows[pk] = None
+            elif self.model.origin and state is None and pk in noted and noted[pk].born:
+                rows[pk] = None  # it has no name yet; the feed brings it
             elif pk in noted or (state is not None and state.seq is None):
                 key = row.key if row else key_from_json(str(state.key)) if state and state.key else None
                 rows[pk] = busy(self.model, key) if key is not None else None
@@ -126,7 +128,20 @@ class Collector:
                 if shown.get(pk) == "exit":
                     gone = replace(rows[pk], kind="exit", content=None, pk=None, fields=None)  # type: ignore[type-var]  # it was just set
                     rows[pk] = gone
+        if self.model.origin:
+            self._add_names(rows)
         return rows
+
+    def _add_names(self, rows: dict[str, Row | None]) -> None:
+        """Rows that are known under several names travel with all of them."""
+        label = self.model.label
+        if label not in origins.several(self.node.connection):
+            return
+        sent = [int(pk) for pk, row in rows.items() if row is not None and not pk.startswith(NO_ROW)]
+        for local, keys in origins.names(self.node.connection, label, sent, main=False).items():
+            row = rows[str(local)]
+            if row is not None:
+                rows[str(local)] = replace(row, earlier=tuple(keys))
 
     def _shown(
         self, found: Mapping[str, State], stored: Mapping[str, Stored], pks: Sequence[str]

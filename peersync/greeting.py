@@ -96,6 +96,16 @@ def last_id(node: NodeRow, peer: str) -> str:
     return found[0] if found else ""
 
 
+def install_of(node: NodeRow, peer: str, caller: Caller | None) -> str:
+    """The install of whoever asks, else of the peer of that name; empty where it was never met."""
+    if caller is not None and caller.node:
+        return caller.install
+    with node.connection.cursor() as cursor:
+        cursor.execute("SELECT install FROM peersync_peer WHERE name = %s", [peer])
+        found = cursor.fetchone()
+    return found[0] if found else ""
+
+
 def told(node: NodeRow, checkpoint: Checkpoint, labels: Sequence[str]) -> int:
     """How far this node has read past in the other's feed, less what waits here."""
     cursors = [checkpoint.of(label).cursor for label in labels]

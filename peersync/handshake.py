@@ -19,6 +19,7 @@ from peersync.errors import (
 )
 from peersync.histories import common_pass
 from peersync.records import PROTOCOL, Caller, Description, ModelInfo
+from peersync.registry import ORIGIN
 from peersync.replicas.base import Replica
 
 ROUNDS = 6
@@ -202,7 +203,7 @@ def _only_there(field: str, wire: str) -> SchemaDiffers:
 
 
 def _name(identity: Sequence[str]) -> str:
-    return ", ".join(identity) or "its primary key"
+    return "its origin" if tuple(identity) == (ORIGIN,) else ", ".join(identity) or "its primary key"
 
 
 def _bulk(model: ModelInfo, other: ModelInfo) -> tuple[str, ...]:

@@ -44,6 +44,47 @@ class Baseline(models.Model):
         return f"{self.model} of {self.install}"
 
 
+class Origin(models.Model):
+    """What a row is called on every node whose model has ``IDENTITY`` ``"origin"``; a row may have several names.
+
+    Rows that stood here before they were first captured need no entry, unless they have another name than theirs here.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    model = models.CharField(max_length=200)
+    local = models.BigIntegerField(help_text="The primary key here.")
+    origin = models.CharField(
+        max_length=36, help_text="Its mark of birth, or what the rows that stood before are called."
+    )
+    there = models.BigIntegerField(help_text="The primary key where the row was born.")
+    main = models.BooleanField(default=True, help_text="The name under which it is sent.")
+    base = models.BooleanField(default=False, help_text="It stood somewhere before it was captured: it has no mark.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "origin", "there"], name="peersync_origin_once")]
+        indexes = [
+            models.Index(fields=["model", "local"], name="peersync_origin_local"),
+            models.Index(fields=["model"], condition=models.Q(main=False), name="peersync_origin_others"),
+            models.Index(fields=["model", "there"], condition=models.Q(base=True), name="peersync_origin_base"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.local}: {self.origin} {self.there}"
+
+
+class OriginBase(models.Model):
+    """What the rows of a model are called that stood here before, and with whom that was agreed."""
+
+    model = models.CharField(max_length=200, unique=True)
+    name = models.CharField(max_length=36, null=True, help_text="Null: not agreed with anybody; empty: shared by all.")
+    met = models.TextField(
+        default="{}", help_text="JSON: {install: [how the rows are matched, what it calls its own]}."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.name}"
+
+
 class Journal(models.Model):
     """Where capture notes that a row changed, in the writer's own transaction. Appended to, and emptied by numbering."""
 
@@ -52,7 +93,7 @@ class Journal(models.Model):
     pk_text = models.TextField()
     what = models.CharField(max_length=1, help_text="b: born, c: changed, g: gone")
     stamp = models.BigIntegerField(help_text="ms since the epoch")
-    before = models.TextField(null=True, help_text="JSON: the identity columns before the change.")
+    before = models.TextField(null=True, help_text="JSON: the identity columns before the change; at a birth its mark.")
     fields = models.TextField(
         null=True, help_text="JSON: the columns that were changed, for policies that look at them; null: not known."
     )

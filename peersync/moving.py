@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from peersync.comparing import Side
 from peersync.errors import AnswerCutOff, PayloadTooLarge, PeerTimeout, PeerUnavailable
 from peersync.handshake import Agreement
+from peersync.meeting import Meeting
 from peersync.patience import patient
 from peersync.records import Batch, Caller, Figures, Outcome
 from peersync.replicas.base import Replica
@@ -50,6 +52,13 @@ class Mover:
     def _source(self) -> Any:
         assert self.agreement is not None  # noqa: S101  # the script has shaken hands before
         return self.agreement.source
+
+    @property
+    def _meeting(self) -> Meeting:
+        """Which rows of the two sides are one row."""
+        sides = Side(self.source, self.asked), Side(self.target, self.sender)
+        remote = any(getattr(replica, "remote", False) for replica in (self.source, self.target))
+        return Meeting(self._agreed, self.options, *sides, remote=remote)
 
     def _fingerprint(self, label: str) -> str:
         """What both sides synchronise of the model."""

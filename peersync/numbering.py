@@ -6,6 +6,8 @@ that becomes visible later. A writer touches nothing that a pass touches.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Any
 
 from django.db import connections
 
-from peersync import clock, marks, states
+from peersync import clock, marks, origins, states
 from peersync.histories import mint
 from peersync.marks import Mark
 from peersync.registry import SyncModel, registry
@@ -39,6 +41,8 @@ class Noted:
     befores: list[str] = field(default_factory=list)
     changes: list[tuple[int, str | None]] = field(default_factory=list)
     """Of births and changes, in their order: the stamp, and the columns as JSON; None: all, or nobody knows which."""
+    mark: str = ""
+    """What the row's birth was marked with, where rows are named by their origin."""
 
 
 def number(alias: str) -> int:
@@ -92,13 +96,14 @@ def take_journal(node: NodeRow) -> int:
 def _by_model(entries: Iterable[Sequence[Any]]) -> dict[str, dict[str, Noted]]:
     """Journal rows, without their order, as label → pk → what was noted."""
     found: dict[str, dict[str, Noted]] = {}
-    for _, label, pk, what, stamp, before, columns in entries:
+    for entry, label, pk, what, stamp, before, columns in entries:
         rows = found.setdefault(label, {})
         noted = rows.get(pk)
         if noted is None:
             noted = rows[pk] = Noted(born=what == "b")
+            noted.mark = before or f"{entry}:{stamp}"
         noted.stamp = max(noted.stamp, stamp)
-        if before:
+        if before and what != "b":
             noted.befores.append(before)
         if what != "g":
             noted.changes.append((stamp, columns if what == "c" else None))
@@ -144,6 +149,7 @@ def fold(
     standing: set[str],
 ) -> dict[str, State]:
     """The states that the noted changes leave: ``changed``, without a place. Whether a row stands there decides."""
+    connection = node.connection
     changed: dict[str, State] = {}
     noting = _Noting(node, model)
     for pk, note in noted.items():
@@ -159,8 +165,13 @@ def fold(
     if model.plain_key:
         for state in changed.values():
             state.key = plain_key_json(model, state.pk) if state.deleted else None
-        return changed
-    _name(node, model, noted, changed)
+    elif model.origin:
+        _name_births(node, model, {pk: noted[pk] for pk in changed if pk not in found and noted[pk].born})
+        keys = origins.keys_of(connection, model.label, [int(pk) for pk, s in changed.items() if s.deleted])
+        for state in changed.values():
+            state.key = key_json(keys[int(state.pk)]) if state.deleted else None
+    else:
+        _name(node, model, noted, changed)
     return changed
 
 
@@ -189,6 +200,23 @@ class _Noting:
             return None
         known = [name for name in json.loads(columns) if name not in self.others]
         return [self.fields[name] for name in known] if all(name in self.fields for name in known) else None
+
+
+def _name_births(node: NodeRow, model: SyncModel, born: Mapping[str, Noted]) -> None:
+    """Give a name to each row that was born, and that has none: the mark of its birth, and its primary key."""
+    known = origins.names(node.connection, model.label, [int(pk) for pk in born])
+    new = {pk: note for pk, note in born.items() if int(pk) not in known}
+    origins.save(
+        node.connection, model.label, {int(pk): [(_mark(node, model, pk, note), int(pk))] for pk, note in new.items()}
+    )
+
+
+def _mark(node: NodeRow, model: SyncModel, pk: str, note: Noted) -> str:
+    """The mark of a birth; one that was noted without gets one that a copy of this database would give it too."""
+    if ":" not in note.mark:
+        return note.mark
+    text = f"born:{model.label}:{pk}:{note.mark}"
+    return hmac.new(node.secret.encode(), text.encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def plain_key_json(model: SyncModel, pk: str) -> str:

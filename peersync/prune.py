@@ -6,8 +6,11 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from peersync import clock
+from peersync import clock, origins
 from peersync.conf import settings
+from peersync.registry import registry
+from peersync.rows import NO_ROW
+from peersync.states import list_parameter, text_list
 from peersync.transactions import NodeRow
 
 DAY_MS = 86_400_000
@@ -35,10 +38,29 @@ def forget(node: NodeRow, upto: int) -> int:
         highest, count = cursor.fetchone()
         if not count:
             return 0
+        _forget_names(node, where, upto)
         cursor.execute(f"DELETE FROM peersync_rowstate WHERE {where}", [upto])
         node.pruned_seq = max(node.pruned_seq, highest)
         cursor.execute("UPDATE peersync_node SET pruned_seq = %s WHERE id = 1", [node.pruned_seq])
     return int(count)
+
+
+def _forget_names(node: NodeRow, where: str, upto: int) -> None:
+    """Rows that are named by their origin lose their names with their tombstones."""
+    labels = [label for label, model in registry().models.items() if model.origin]
+    if not labels:
+        return
+    doomed: dict[str, list[int]] = {}
+    with node.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT model, pk_text FROM peersync_rowstate WHERE {where} AND " + text_list(node.connection, "model"),
+            [upto, list_parameter(node.connection, labels)],
+        )
+        for label, pk in cursor.fetchall():
+            if not pk.startswith(NO_ROW):
+                doomed.setdefault(label, []).append(int(pk))
+    for label, locals_ in doomed.items():
+        origins.forget(node.connection, label, locals_)
 
 
 def forget_records(node: NodeRow) -> None:

@@ -30,6 +30,16 @@ START = Point(0, "")
 """Before everything."""
 
 
+class Match(NamedTuple):
+    """``how`` rows that stood at both sides before are one row: ``pk``, ``content``, ``never``, or empty: nobody said.
+
+    ``base``: what the side that says so calls its own such rows; None where nothing is agreed, or none stands there.
+    """
+
+    how: str
+    base: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row as it stands at the source. ``content`` has the values of the page's fields, None for a tombstone.
@@ -120,6 +130,12 @@ class ModelInfo:
     empty: bool = False
     pk: str = ""
     """Type of the primary key that rows bring along beside their keys; empty where they bring none."""
+    match: str = ""
+    """How rows that stood before are matched with the asker's: as was agreed, else as the settings say, if they do."""
+    met: bool = False
+    """That was agreed with the asker's install."""
+    base: str | None = None
+    """What such rows are called here, once that is agreed with somebody (``IDENTITY`` ``"origin"``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +205,8 @@ class Caller:
     """The asker's clock, ms since the epoch; 0 says nothing."""
     bulk: tuple[str, ...] = ()
     """Encodings of :class:`Bulk` that the asker takes for the model in question (header ``Peersync-Bulk``)."""
+    match: Match | None = None
+    """For the first page of a snapshot of the model in question (header ``Peersync-Match``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +237,8 @@ class Batch:
     """The model is filtered for the target: no baseline, and every row gets a state."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """``mirror``, ``accept_conflicts``, ``dry_run``, ``proof`` (certain deletions follow), ``consumed`` and ``baseline``
-    (what the source had taken from the target), ``pruned`` (the source's), ``fingerprint`` (of both)."""
+    (what the source had taken from the target), ``pruned`` (the source's), ``fingerprint`` (of both), ``match`` and
+    ``base`` (of :class:`Match`, the base being the source's)."""
 
 
 @dataclass(slots=True)

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from django.apps import apps
 from django.core.signals import setting_changed
 from django.db import models
 from django.db.models import ForeignKey, Model
 
 from peersync.columns import (
     NATURAL,
+    ORIGIN,
+    NamePart,
     RawColumn,
     SyncField,
     forget,
@@ -27,6 +30,7 @@ from peersync.columns import (
     key_fields,
     label_of,
     natural_fields,
+    numbered,
     sync_field,
 )
 from peersync.conf import PeerSettings, Settings, settings
@@ -36,6 +40,8 @@ from peersync.policies import looks_at_fields
 
 __all__ = [
     "NATURAL",
+    "ORIGIN",
+    "NamePart",
     "RawColumn",
     "Registry",
     "SyncField",
@@ -46,6 +52,7 @@ __all__ = [
     "label_of",
     "natural_fields",
     "noted",
+    "numbered",
     "on_change",
     "registry",
     "stand_in",
@@ -99,14 +106,20 @@ class SyncModel:
         field = self.model._meta.pk
         return bool(
             self.identity
+            and not self.origin
             and not self.through
             and field.name not in (*self.identity, *self.names)
             and self.pk.wire in KEPT_TYPES
         )
 
     @cached_property
+    def origin(self) -> bool:
+        """Rows are named by where they were born (:mod:`peersync.origins`)."""
+        return self.identity == (ORIGIN,)
+
+    @cached_property
     def identity_columns(self) -> tuple[RawColumn, ...]:
-        return tuple(field.raw for field in self.key) if self.identity else ()
+        return tuple(field.raw for field in self.key) if self.identity and not self.origin else ()
 
     @cached_property
     def excluded_columns(self) -> tuple[str, ...]:
@@ -152,7 +165,10 @@ class SyncModel:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of what is synchronised of the model: its fields, their types, its identity and its filter."""
-        text = json.dumps([self.label, sorted(self._shapes), list(self.identity), repr(self.filter), self.direction])
+        # the same foreign keys say something else where the rows that they point to are named otherwise
+        named = [list(identity_of(apps.get_model(str(field.target)))) for field in self.foreign_keys]
+        said = [self.label, sorted(self._shapes), list(self.identity), repr(self.filter), self.direction, named]
+        text = json.dumps(said)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -16,8 +16,9 @@ class Options:
     ``models``: labels, all where None. ``batch_size``: rows. ``mirror``: the source wins, and rows that only the target
     has are deleted. ``repair``: compare in full; a row that differs although neither side
     changed it, as far as the versions say, becomes the source's, unless ``both`` directions are gone: then no side is
-    taken for the right one. ``automatic``: nobody watches, so no first contact with a target that
-    holds rows. ``progress``: called with the label, the rows so far and None (the total is not known).
+    taken for the right one. ``automatic``: nobody watches, so no first contact with a target that holds rows. ``match``:
+    how rows that stood on both sides before are matched (``pk``, ``content``, ``never``), for all models; None: as MATCH
+    says. ``progress``: called with the label, the rows so far and None (the total is not known).
     """
 
     models: tuple[str, ...] | None = None
@@ -29,6 +30,7 @@ class Options:
     both: bool = False
     retry: bool = False
     automatic: bool = False
+    match: str | None = None
     wait: float = 0
     progress: Callable[[str, int, int | None], None] | None = None
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 
+from peersync import origins
 from peersync.codec import ODD, Convert, held, is_odd, key_text, key_value
 from peersync.errors import WireError
 from peersync.records import Key
-from peersync.registry import RawColumn, SyncField, SyncModel, key_fields
+from peersync.registry import ORIGIN, NamePart, RawColumn, SyncField, SyncModel, key_fields
 from peersync.states import chunks, text_list
 
 Node = int | list["Node"]
@@ -28,8 +29,22 @@ class Stored(NamedTuple):
 
 
 def as_key(value: Any) -> Key:
-    """The key that a foreign key's wire value names: a key of one part stands for itself."""
+    """The key that a foreign key's wire value names: one that is a single plain value stands for itself."""
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else (value,)
+
+
+def as_part(key: Key) -> Any:
+    """What stands for this key in another one."""
+    return key[0] if len(key) == 1 and not isinstance(key[0], tuple) else key
+
+
+def as_value(key: Key) -> Any:
+    """The wire value of a foreign key to the row of this key."""
+    return _thawed(as_part(key))
+
+
+def _thawed(value: Any) -> Any:
+    return [_thawed(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _frozen(value: Any) -> Any:
@@ -56,6 +71,13 @@ def check_keys(model: SyncModel, keys: Iterable[Key]) -> None:
         raise WireError(f"A key is not of the form that keys of {model.label} have.")
 
 
+def fits(model: SyncModel, names: Sequence[str], key: Key, content: Sequence[Any] | None) -> bool:
+    """Whether a row's key, and what its foreign keys say, have the form that they have under the present settings."""
+    fields = {field.name: field for field in model.fields if field.target}
+    said = [(fields[name], _frozen(value)) for name, value in zip(names, content or (), strict=False) if name in fields]
+    return _fits(model.key, key) and all(isinstance(value, dict) or _part_fits(one, value) for one, value in said)
+
+
 def _fits(fields: Sequence[SyncField], key: Any) -> bool:
     if not isinstance(key, tuple) or len(key) != len(fields):
         return False
@@ -72,13 +94,17 @@ def _part_fits(field: SyncField, part: Any) -> bool:
 
 
 class Reader:
-    """The SELECT that reads rows of one model as wire values: a join for each foreign key whose target has an identity."""
+    """The SELECT that reads rows of one model as wire values.
+
+    A join for each foreign key whose target has an identity, and one for each name that stands in our own table.
+    """
 
     def __init__(self, connection: Any, model: SyncModel, fields: Sequence[SyncField] | None = None) -> None:
         self.connection, self.model = connection, model
         self.quote = connection.ops.quote_name
         self.columns: list[str] = []
         self.joins: list[str] = []
+        self._named: dict[str, list[Node]] = {}
         self._decoders: dict[int, Convert] = {}
         self._odd: dict[int, Convert] = {}
         self._soft: dict[int, Convert] = {}
@@ -108,19 +134,33 @@ class Reader:
         return index
 
     def _node(self, field: SyncField, alias: str) -> Node:
+        if isinstance(field, NamePart):
+            return self._name(field.owner, f"{alias}.{self.quote(field.raw.name)}")[field.name != ORIGIN]
         if field.target is None:
             return self._leaf(alias, field.raw)
         if plain_reference(field):
             return self._leaf(alias, field.raw)
         target = apps.get_model(field.target)
         parts = key_fields(target)
+        if origins.by_origin(parts) and field.target_column == parts[0].raw.name and _enforced(field):
+            return self._name(field.target, f"{alias}.{self.quote(field.column)}")
         joined = f"j{len(self.joins)}"
         self.joins.append(
             f"LEFT JOIN {self.quote(target._meta.db_table)} {joined}"
             f" ON {joined}.{self.quote(field.target_column)} = {alias}.{self.quote(field.column)}"
         )
         nodes = [self._node(part, joined) for part in parts]
-        return nodes[0] if len(nodes) == 1 else nodes
+        return nodes[0] if len(nodes) == 1 and isinstance(nodes[0], int) else nodes
+
+    def _name(self, label: str, local: str) -> list[Node]:
+        """Both parts of the name of the row of ``label`` whose primary key here is ``local``."""
+        if local not in self._named:
+            alias = f"j{len(self.joins)}"
+            self.joins.append(origins.join(self.connection, label, alias, local))
+            first = len(self.columns)
+            self.columns += origins.columns(label, alias, local)
+            self._named[local] = [first, first + 1]
+        return self._named[local]
 
     def key_leaves(self) -> list[int]:
         """The places in :attr:`columns` that make up the key, in order."""
@@ -171,6 +211,11 @@ class Reader:
             row = self.row(values)
             found[row.pk] = row
         return found
+
+
+def _enforced(field: SyncField) -> bool:
+    """Whether what the foreign key points to stands, for certain."""
+    return bool(getattr(field.raw.field, "db_constraint", False))
 
 
 def plain_reference(field: SyncField) -> bool:
@@ -279,6 +324,8 @@ def find_model(connection: Any, model: SyncModel, keys: Iterable[Key]) -> dict[K
 def _find(
     connection: Any, model: Any, parts: Sequence[SyncField], keys: list[Key], wanted: str | None
 ) -> dict[Key, str]:
+    if origins.by_origin(parts):
+        return _find_named(connection, model, keys, wanted)
     keys = [key for key in keys if len(key) == len(parts) and None not in key]
     local = [_local_parts(connection, part, [key[i] for key in keys]) for i, part in enumerate(parts)]
     texts = {
@@ -305,6 +352,20 @@ def _find(
         if key is not None:
             found[key] = values[0]
     return found
+
+
+def _find_named(connection: Any, model: Any, keys: list[Key], wanted: str | None) -> dict[Key, str]:
+    """:func:`_find` for rows that are named by their origin."""
+    found = {key: str(local) for key, local in origins.find(connection, model, keys).items()}
+    pk = RawColumn(str(model._meta.pk.column), model._meta.pk)
+    if wanted is None or wanted == pk.name:
+        return found
+    quote, vendor = connection.ops.quote_name, connection.vendor
+    raw = RawColumn(wanted, next(f for f in model._meta.concrete_fields if f.column == wanted))
+    texts = (one.codec(vendor).key_sql(quote(one.name), vendor) for one in (pk, raw))
+    select = f"SELECT {', '.join(texts)} FROM {quote(model._meta.db_table)}"
+    by_pk = dict(select_in(connection, select, quote(pk.name), pk, found.values()))
+    return {key: by_pk[local] for key, local in found.items() if by_pk.get(local) is not None}
 
 
 def _local_parts(connection: Any, part: SyncField, values: list[Any]) -> dict[Any, str]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from peersync import states
+from peersync import bases, states
 from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
 from peersync.feed import Collector, header, opened
@@ -89,6 +89,9 @@ def snapshot(
         read = {TABLE_ROWS: page.rows, EXITS: page.exits, TOMBSTONES: page.tombstones}
         rows, bulk, end = read[part](place)
         common = header(node, view, caller, [label], points)
+        options: dict[str, Any] = {"pruned": node.pruned_seq}
+        if model.origin and (base := bases.load(node.connection, label).name) is not None:
+            options["base"] = base
         return Batch(
             "snapshot",
             start={"head": head if after is not None else None, "after": after},
@@ -97,7 +100,7 @@ def snapshot(
             bulk=bulk,
             done=end is None,
             filtered=view.filtered(label),
-            options={"pruned": node.pruned_seq},
+            options=options,
             **common,
         )
 

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from django.db import connections
 from django.utils import timezone
 
+from peersync.comparing import Comparison, Differences, Side
 from peersync.conf import settings
 from peersync.errors import ConfigurationError
 from peersync.handshake import Agreement, shake_hands
-from peersync.records import Caller, Digest, Range
 from peersync.replicas.base import Replica
 from peersync.replicas.database import DatabaseReplica
 from peersync.replicas.http import HttpReplica
 from peersync.reports import Options, TransferReport
 from peersync.transactions import translated
 from peersync.transfer import Transfer
-
-PARTS = 64
-RANGES = 64
-"""Ranges that one call compares."""
-SHOWN_KEYS = 20
-
-
-@dataclass
-class Differences:
-    """Of one model: how many rows differ (or stand at one side only), and the keys of the first ones."""
-
-    count: int = 0
-    keys: list[Any] = field(default_factory=list)
-    here: int = 0
-    """Of them, rows that stand at this node only."""
-    there: int = 0
-    """Of them, rows that stand at the peer only."""
 
 
 def replica_for(peer: str | Replica) -> Replica:
@@ -164,58 +147,9 @@ def compare(peer: str | Replica, options: Options | None = None) -> dict[str, Di
     assert agreement is not None  # noqa: S101  # shake_hands ends with an agreement, or raises
     found_differences = {}
     for label, names in agreement.names.items():
-        comparison = _Comparison(near, far, agreement, label, names)
-        comparison.look(Range(None, None))
-        found_differences[label] = comparison.found
+        sides = Side(near, agreement.as_target()), Side(far, agreement.as_source())
+        found_differences[label] = Comparison(*sides, label, names).run()
     return found_differences
-
-
-class _Comparison:
-    """Of one model: ranges whose digests differ are cut smaller, down to single rows."""
-
-    def __init__(
-        self, near: DatabaseReplica, far: Replica, agreement: Agreement, label: str, names: tuple[str, ...]
-    ) -> None:
-        self.near, self.far, self.label, self.names = near, far, label, names
-        self.far_caller = agreement.as_target()
-        self.near_caller = agreement.as_source()
-        self.found = Differences()
-
-    def look(self, whole: Range) -> None:
-        ranges = [whole]
-        while ranges:
-            now, ranges = ranges[:RANGES], ranges[RANGES:]
-            mine = self._digests(self.near, self.far_caller, now, PARTS)
-            bounds = [one.range for one in mine]
-            theirs = self._digests(self.far, self.near_caller, bounds, 1)
-            for one, other in zip(mine, theirs, strict=True):
-                if (one.count, one.digest) == (other.count, other.digest):
-                    continue
-                if max(one.count, other.count) <= PARTS:
-                    self._rows(one.range)
-                else:
-                    ranges.append(one.range)
-
-    def _rows(self, bounds: Range) -> None:
-        """The keys that differ in a short range: both sides give a digest per row."""
-        sides = []
-        for replica, caller in ((self.near, self.far_caller), (self.far, self.near_caller)):
-            found = self._digests(replica, caller, [bounds], PARTS * 2)
-            sides.append({one.range.upto: one.digest for one in self._single(replica, caller, found)})
-        for key in {**sides[0], **sides[1]}:
-            if sides[0].get(key) != sides[1].get(key):
-                self.found.count += 1
-                self.found.here += key not in sides[1]
-                self.found.there += key not in sides[0]
-                if len(self.found.keys) < SHOWN_KEYS and key is not None:
-                    self.found.keys.append(key[0] if len(key) == 1 else list(key))
-
-    def _single(self, replica: Any, caller: Caller, found: list[Digest]) -> list[Digest]:
-        return [one for one in found if one.count]
-
-    def _digests(self, replica: Any, caller: Caller, ranges: list[Range], parts: int) -> list[Digest]:
-        found: list[Digest] = replica.digests(caller, self.label, ranges, parts, self.names)
-        return found
 
 
 __all__ = [

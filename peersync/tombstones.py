@@ -8,11 +8,11 @@ from typing import Any
 
 from django.apps import apps
 
-from peersync import states
+from peersync import origins, states
 from peersync.codec import key_text, key_value
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
-from peersync.rows import Reader, as_key, key_from_json, key_json, select_in
+from peersync.rows import Reader, as_key, as_part, key_from_json, key_json, select_in
 from peersync.transactions import NodeRow
 from peersync.versions import State, join
 
@@ -51,7 +51,7 @@ def _part_keys(node: NodeRow, part: SyncField, values: set[Any]) -> dict[Any, An
     """Local value of a key's part → its wire value."""
     if part.target is None:
         return {value: key_value(part.raw.wire, str(value)) for value in values}
-    return {value: key[0] if len(key) == 1 else key for value, key in target_keys(node, part, values).items()}
+    return {value: as_part(key) for value, key in target_keys(node, part, values).items()}
 
 
 def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, Key]:
@@ -74,8 +74,16 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     for pk, state in gone.items():
         if state.key:
             found[texts[pk]] = key_from_json(state.key)
-    found.update(_noted_keys(node, stand_in, {t: v for t, v in texts.items() if v not in found}))
+    left = {text: value for text, value in texts.items() if value not in found}
+    found.update(_named_keys(node, stand_in, left) if stand_in.origin else _noted_keys(node, stand_in, left))
     return found
+
+
+def _named_keys(node: NodeRow, model: SyncModel, texts: Mapping[str, Any]) -> dict[Any, Key]:
+    """The names of rows that are gone, which they keep as long as they are known."""
+    locals_ = {int(text) for text in texts}
+    locals_ -= origins.unnamed(node.connection, model.label, locals_)
+    return {texts[str(local)]: key for local, key in origins.keys_of(node.connection, model.label, locals_).items()}
 
 
 def just_left(node: NodeRow, model: SyncModel, keys: Sequence[Key]) -> set[Key]:
@@ -92,8 +100,27 @@ def just_left(node: NodeRow, model: SyncModel, keys: Sequence[Key]) -> set[Key]:
                 [model.label, states.list_parameter(node.connection, list(texts))],
             )
             return {texts[pk] for (pk,) in cursor.fetchall()}
+    if model.origin:
+        return _origins_left(node, model, keys)
     befores = _befores(node, "model = %s", [model.label])
     return {key for found in key_before(node, model, befores).values() for key in found} & set(keys)
+
+
+def _origins_left(node: NodeRow, model: SyncModel, keys: Sequence[Key]) -> set[Key]:
+    """:func:`just_left` for rows that are named by their origin: they keep their names until a pass takes the deletion."""
+    connection = node.connection
+    named = origins.named(connection, model.label, [key for key in keys if origins.valid(key)])
+    base = origins.base_name(connection, model.label)
+    named |= {key: key[1] for key in keys if origins.valid(key) and key[0] == base and key not in named}
+    gone = {str(local) for local in named.values()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pk_text FROM peersync_journal WHERE model = %s AND what = 'g' AND "
+            + states.text_list(connection, "pk_text"),
+            [model.label, states.list_parameter(connection, gone)],
+        )
+        noted = {pk for (pk,) in cursor.fetchall()}
+    return {key for key, local in named.items() if str(local) in noted}
 
 
 def _noted_keys(node: NodeRow, model: SyncModel, texts: Mapping[str, Any]) -> dict[Any, Key]:

@@ -142,6 +142,8 @@ def make_install(cursor: Any) -> None:
         "baseline",
         "filtermemory",
         "missedcapture",
+        "origin",
+        "originbase",
     ):
         cursor.execute(f"DELETE FROM peersync_{table}")
     cursor.execute(

@@ -94,6 +94,8 @@ class Transfer(Mover):
             due = [label for label in self.labels if compare or self._due(places.get(label))]
             due += [label for label in self.labels if label not in due and self._outdated(label, places[label])]
             self._allow(due, places)
+            for label in due:
+                yield from self._meeting.look(label, places.get(label, Progress()))
             owed: dict[str, Any] = {}
             for label in [one for one in self.labels if one in due]:
                 owed[label] = yield from self._snapshot(label, places.get(label, Progress()))
@@ -145,7 +147,7 @@ class Transfer(Mover):
         Returns the options of the certain deletions that are owed now; None where there are none.
         """
         options = yield from self._contact_options(label)
-        asked = replace(self.asked, bulk=self._agreed.bulk[label])
+        asked = replace(self.asked, bulk=self._agreed.bulk[label], match=self._meeting.match(label))
         head, after = place.head, place.after
         resumed = head is not None
         if self.options.mirror or self.options.repair:
@@ -177,6 +179,8 @@ class Transfer(Mover):
             "proof": source.pruned > 0 and label not in self._agreed.filtered,
             "fingerprint": self._fingerprint(label),
         }
+        if self._meeting.by_origin(label):
+            options["match"] = self._meeting.said(label)
         if options["proof"]:
             taken = self.source.checkpoint(self.asked).get(label)
             yield

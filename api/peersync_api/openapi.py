@@ -49,6 +49,10 @@ _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "Peersync-Bulk": ({"type": "string"}, "Encodings of a bulk run that the caller takes, joined by commas."),
     "Peersync-Told": ({"type": "integer", "minimum": -1}, "How far the caller has read past in the feed."),
     "Peersync-Clock": ({"type": "integer", "minimum": 0}, "The caller's clock, ms since the epoch."),
+    "Peersync-Match": (
+        {"type": "string"},
+        "JSON [how, base]: how rows that stood before are matched, and what the caller calls its own.",
+    ),
     "Peersync-Retired": ({"type": "string"}, "JSON [[id, seq, nonce, install], …]: ids that were given up."),
 }
 _TITLES = {

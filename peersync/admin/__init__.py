@@ -125,6 +125,18 @@ class RowStateAdmin(ReadOnly):
     contents = ("pk_text", "key", "earlier", "fields")
 
 
+@admin.register(models.Origin)
+class OriginAdmin(ReadOnly):
+    list_display = ("model", "local", "origin", "there", "main")
+    list_filter = ("main",)
+    contents = ("local", "origin", "there")
+
+
+@admin.register(models.OriginBase)
+class OriginBaseAdmin(ReadOnly):
+    list_display = ("model", "name")
+
+
 @admin.register(models.Journal)
 class JournalAdmin(ReadOnly):
     list_display = ("model", "pk_text", "what", "stamp")

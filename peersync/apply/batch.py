@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.dispatch import Signal
 
-from peersync import clock, progress, prune
+from peersync import bases, clock, progress, prune
 from peersync.apply import open_conflicts, waiting
 from peersync.apply.bulk import take_bulk
 from peersync.apply.finish import finish
@@ -19,9 +19,10 @@ from peersync.apply.records import write_records
 from peersync.apply.session import Session, check_fields, decide_all, own_role
 from peersync.apply.settle import broken_references, count, take
 from peersync.conf import settings
-from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WrongTarget
+from peersync.conf_values import MATCHES
+from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WireError, WrongTarget
 from peersync.histories import check_points
-from peersync.records import Batch, Caller, Figures, Key, Outcome, Row
+from peersync.records import Batch, Caller, Figures, Key, Match, Outcome, Row
 from peersync.transactions import NodeRow, writing
 from peersync.views import View
 
@@ -80,6 +81,7 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
         raise StaleBatch(hint="The next sync goes on from there.")
     if batch.kind == "snapshot":
         checkpoint.restart(batch)
+        _agree(node, view, batch)
     role = own_role(view.alias, view.peer)
     session = Session(node, view, batch, checkpoint, None if role is None else role == "master", role=role)
     check_fields(session)
@@ -91,7 +93,19 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     checkpoint.install = batch.source_install
     checkpoint.see(batch.head)
     progress.save(node, checkpoint)
+    if batch.kind == "snapshot" and batch.start.get("after") is None:
+        waiting.drop_unfit(session, batch.models[0])
     return session
+
+
+def _agree(node: NodeRow, view: View, batch: Batch) -> None:
+    """What the rows are called that stood here before; at the first page of a first contact."""
+    model, how = view.registry.models.get(batch.models[0]), batch.options.get("match")
+    if model is None or not model.origin or how is None or batch.start.get("after") is not None:
+        return
+    if how not in ("", *MATCHES):
+        raise WireError("The batch says of no way in which rows are matched.")
+    bases.agree(node, model, batch.source_install, Match(how, batch.options.get("base")))
 
 
 def _check_versions(node: NodeRow, batch: Batch) -> None:

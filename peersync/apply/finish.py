@@ -19,8 +19,10 @@ ROUNDS = 12
 
 def finish(session: Session, answers: Sequence[Row]) -> None:
     """Take the answers by key in, then everything that waits, until nothing moves."""
-    got = {(row.model, row.key): row for row in answers if row.kind != "busy"}
-    take(session, [session.pend(row) for row in answers if row.kind in ("row", "exit")])
+    answered = [session.pend(row) for row in answers if row.kind in ("row", "exit")]
+    take(session, answered)
+    # by the names that they are called here
+    got = {(row.model, row.key): row for row in answers if row.kind == "none"} | {p.place: p.row for p in answered}
     for _ in range(ROUNDS):
         pendings = _one_per_key(waiting.waiting(session))
         if not pendings:

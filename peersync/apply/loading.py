@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from peersync import states, views
+from peersync import origins, states, views
+from peersync.apply.aliases import gather
 from peersync.apply.naming import local_keys, note_names, translate
 from peersync.apply.session import Pending, Session
 from peersync.apply.values import Values
@@ -22,6 +23,7 @@ from peersync.versions import State
 def load(session: Session, pendings: Sequence[Pending]) -> None:
     """Lock and read what stands here for each row: rows in the order of their keys, then journal, then states."""
     session.called = {}
+    gather(session, pendings)
     translate(session, pendings)
     by_model: dict[str, list[Pending]] = {}
     for pending in pendings:
@@ -97,6 +99,10 @@ class _Loader:
         for pending in pendings:
             if len(pending.row.key) != len(self.model.key):
                 raise WireError(f"A row of {self.model.label} has a key of another length than its identity.")
+            if self.model.origin and not origins.valid(pending.row.key):
+                raise WireError(
+                    f"A row of {self.model.label} has a key that is no origin: {key_json(pending.row.key)[:80]}"
+                )
         return local_keys(self.session, self.model, pendings)
 
     def _lock(self, pks: list[str]) -> set[str] | None:

@@ -16,7 +16,7 @@ from peersync import states
 from peersync.apply.session import Pending, Session
 from peersync.records import Key, Row
 from peersync.registry import SyncField, SyncModel, key_fields
-from peersync.rows import Reader, as_key, find_model, plain_reference
+from peersync.rows import Reader, as_key, as_part, as_value, find_model, plain_reference
 from peersync.tombstones import unread_names
 from peersync.versions import covers
 
@@ -29,9 +29,8 @@ Names = Mapping[str, Mapping[Key, Key]]
 def renamed_here(session: Session) -> Renamed:
     """Rows whose former names the source may still use."""
     if session.renamed is None:
-        labels = [
-            label for label, model in session.view.registry.models.items() if model.identity and not model.through
-        ]
+        models = session.view.registry.models
+        labels = [label for label, m in models.items() if m.identity and not m.through and not m.origin]
         session.renamed = {label: found for label in labels if (found := _of_model(session, label))} if labels else {}
     return session.renamed
 
@@ -57,6 +56,8 @@ def _of_model(session: Session, label: str) -> dict[Key, tuple[str, Key]]:
 
 def local_keys(session: Session, model: SyncModel, pendings: Sequence[Pending]) -> dict[Key, str]:
     """Wire key → local primary key, by the row's name, by its earlier ones, or by what it was called here."""
+    if model.origin:
+        return find_model(session.connection, model, [p.row.key for p in pendings])
     found = _find(session, model, [p.row.key for p in pendings])
     claimed = _by_earlier(session, model, pendings, found)
     for key, pk in [*found.items()]:
@@ -84,7 +85,7 @@ def note_names(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
 
 def _find(session: Session, model: SyncModel, keys: Sequence[Key]) -> dict[Key, str]:
     """The rows with these keys, also where a row that is part of a key is renamed in this very set."""
-    here = {key: _in_parts(model.key, key, session.called) for key in keys} if session.called else {}
+    here = {key: in_parts(model.key, key, session.called) for key in keys} if session.called else {}
     found = find_model(session.connection, model, [*keys, *here.values()])
     return {key: pk for key in keys if (pk := found.get(key) or found.get(here.get(key, key)))}
 
@@ -143,14 +144,14 @@ def _names_now(session: Session) -> Names:
 
 def _translated(model: SyncModel, pending: Pending, names: Names) -> Row:
     row, content = pending.row, pending.row.content
-    key = _in_parts(model.key, row.key, names)
+    key = in_parts(model.key, row.key, names)
     if content is not None and len(content) == len(pending.names):
         fields = {field.name: field for field in model.fields}
-        content = _in_parts([fields[name] for name in pending.names], content, names)
+        content = in_parts([fields[name] for name in pending.names], content, names)
     return row if key == row.key and content == row.content else replace(row, key=key, content=content)
 
 
-def _in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -> tuple[Any, ...]:
+def in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -> tuple[Any, ...]:
     """The values with other names for what the foreign keys among them point to, at any depth."""
     if len(fields) != len(values):
         return tuple(values)
@@ -160,6 +161,6 @@ def _in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) 
             found.append(value)
             continue
         key = as_key(value)
-        inner = names.get(field.target, {}).get(key) or _in_parts(key_fields(apps.get_model(field.target)), key, names)
-        found.append(value if inner == key else inner[0] if len(inner) == 1 else inner)
+        inner = names.get(field.target, {}).get(key) or in_parts(key_fields(apps.get_model(field.target)), key, names)
+        found.append(value if inner == key else as_part(inner) if isinstance(value, tuple) else as_value(inner))
     return tuple(found)

@@ -1,17 +1,33 @@
-"""Which rows that are made here keep the primary key that they have at the source, where that does not name them."""
+"""Which rows that are made here keep the primary key that they have at the source, where that does not name them.
+
+Rows that are named by their origin say in their name which one they had where they were born; they keep that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from peersync import states
+from peersync import origins, states
 from peersync.apply.constraints import Place
-from peersync.apply.sequences import counter, own, reserve
+from peersync.apply.sequences import catch_up, counter, draw, own, reserve
 from peersync.apply.session import Pending, Session
 from peersync.codec import key_text
 from peersync.numbering import journal_of
 from peersync.registry import SyncModel
-from peersync.rows import existing
+from peersync.rows import NO_ROW, existing
+
+TRIES = 4
+
+
+def given(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Place, str]:
+    """Place of a row that is about to be made → the primary key that it gets; where none is said, the database chooses.
+
+    It is said of each row that is named by its origin, but where the database gives only numbers that are taken.
+    """
+    numbers = kept(session, model, born)
+    if model.origin:
+        numbers |= _drawn(session, model, [p for p in born if p.place not in numbers])
+    return numbers
 
 
 def kept(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Place, str]:
@@ -33,17 +49,24 @@ def kept(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Pl
 
 
 def _wanted(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[str, Pending]:
-    if not model.brings_pk:
+    if not (model.brings_pk or model.origin):
         return {}
     valid = model.pk.codec(session.connection.vendor).valid
     most = _most(session, model)
     found: dict[str, Pending] = {}
     for pending in born:
-        pk = pending.row.pk
+        pk = _birth_number(pending) if model.origin else pending.row.pk
         # a row that waited may have come under other settings
         if pk is not None and valid(pk) and (most is None or pk <= most):
             found.setdefault(key_text(pk), pending)
     return found
+
+
+def _birth_number(pending: Pending) -> int | None:
+    """The number where the row was born, or the one that it had here before it was deleted; no number from below 1."""
+    before = pending.local.pk
+    number = int(pending.row.key[1]) if before is None or before.startswith(NO_ROW) else int(before)
+    return number if number > 0 else None
 
 
 def _most(session: Session, model: SyncModel) -> int | None:
@@ -59,6 +82,9 @@ def _free(session: Session, model: SyncModel, wanted: dict[str, Pending]) -> set
     connection, label = session.connection, model.label
     free = set(wanted) - existing(connection, model, wanted)
     free -= {pk for pk in states.load(connection, label, free) if not _its_own(wanted[pk], pk)}
+    if model.origin:
+        others = [int(pk) for pk in free if not _its_own(wanted[pk], pk)]
+        free -= {str(local) for local in origins.known(connection, label, others)}
     return free - set(journal_of(session.node, label, free, take=False))
 
 
@@ -78,3 +104,31 @@ def _above(session: Session, model: SyncModel, pks: Iterable[str]) -> set[str]:
     if found is not None and found.accepts:
         mine |= own(session.connection, found, missing)
     return {pk for number, pk in numbers.items() if number in mine}
+
+
+def _drawn(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Place, str]:
+    """Place of a row that is about to be made, and cannot keep its number → the next one that the database gives."""
+    connection = session.connection
+    found: list[int] = []
+    for _ in range(TRIES):
+        if len(found) >= len(born):
+            break
+        new = {*draw(connection, model, len(born) - len(found))} - {*found}
+        used = {int(pk) for pk in existing(connection, model, map(str, new))} | origins.known(
+            connection, model.label, new
+        )
+        used |= {int(pk) for pk in states.load(connection, model.label, map(str, new))}
+        found += sorted(new - used)
+        if used:
+            catch_up(connection, model)
+    return {pending.place: str(number) for pending, number in zip(born, found, strict=False)}
+
+
+def note_names(session: Session, model: SyncModel, made: Sequence[Pending]) -> None:
+    """Note what rows are called that were just made here, where their number here does not say it."""
+    if not model.origin:
+        return
+    base = origins.base_name(session.connection, model.label)
+    called = {int(str(p.local.pk)): [p.row.key, *p.row.earlier] for p in made}
+    entries = {number: keys for number, keys in called.items() if keys != [(base, number)]}
+    origins.save(session.connection, model.label, entries)

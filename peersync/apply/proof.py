@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from peersync import origins
 from peersync.apply.loading import load
 from peersync.apply.records import record
 from peersync.apply.session import Pending, Session
@@ -37,16 +38,23 @@ def candidates(session: Session, label: str) -> tuple[Key, ...]:
         rows = [reader.row(values) for values in cursor.fetchall()]
     owed = rows[-1].pk if len(rows) == PROOF_ROWS else None
     session.checkpoint.progress[label] = replace(progress, owed=owed)
-    return tuple(row.key for row in rows)
+    keys = [row.key for row in rows]
+    if label in origins.several(session.connection):
+        also = origins.others(session.connection, label, keys)
+        keys += [key for names in also.values() for key in names]
+    return tuple(keys)
 
 
 def delete_certain(session: Session, answers: Sequence[Row]) -> None:
     """Delete, as local events and recorded, the rows of which the source has neither row nor state."""
     mirror = bool(session.batch.options.get("mirror"))
     gone = [session.pend(row) for row in answers if row.kind == "none"]
-    load(session, gone)
+    several = origins.several(session.connection)
+    there = [session.pend(row) for row in answers if row.kind != "none" and row.model in several]
+    load(session, [*gone, *there])
+    known = {pending.place for pending in there}
     doomed = []
-    for pending in gone:
+    for pending in {p.place: p for p in gone if p.place not in known}.values():
         local = pending.local
         if local.content is None or local.busy or not (mirror or _taken(session, local.state)):
             continue

@@ -7,7 +7,7 @@ over a long way is it set, where nobody can come near the place meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +129,32 @@ def _jump(connection: Any, found: Counter, number: int) -> int:
             [found.name, place, found.name],
         )
         return int(cursor.fetchone()[0])
+
+
+def draw(connection: Any, model: SyncModel, count: int) -> Sequence[int]:
+    """So many numbers that the database would give next. Rows may stand ahead of a sequence: look before they are used."""
+    found = counter(connection, model)
+    table, pk = connection.ops.quote_name(model.table), connection.ops.quote_name(model.pk.name)
+    with connection.cursor() as cursor:
+        if found is not None:
+            cursor.execute("SELECT nextval(%s) FROM generate_series(1, %s)", [found.name, count])
+            return [number for (number,) in cursor.fetchall()]
+        cursor.execute(f"SELECT max({pk}) FROM {table}")
+        given = [cursor.fetchone()[0]]
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = %s", [model.table])
+            given.append(cursor.fetchone()[0])
+    first = max((number for number in given if number is not None), default=0) + 1
+    reserve(connection, model, first + count - 1)
+    return range(first, first + count)
+
+
+def catch_up(connection: Any, model: SyncModel) -> None:
+    """Rows stand ahead of the sequence: move it past them."""
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT max({quote(model.pk.name)}) FROM {quote(model.table)}")
+        move_past(connection, model, [number for (number,) in cursor.fetchall()])
 
 
 def reserve(connection: Any, model: SyncModel, highest: int) -> None:

@@ -15,7 +15,7 @@ from peersync.apply import open_conflicts, waiting
 from peersync.apply.cascade import carry_out
 from peersync.apply.constraints import Block, Place, Plan, Weigher
 from peersync.apply.loading import load
-from peersync.apply.numbers import kept
+from peersync.apply.numbers import given, note_names
 from peersync.apply.records import record
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Pending, Session, decide_all
@@ -187,15 +187,16 @@ def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
 def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> None:
     writer = Writer(session, model)
     born = [p for p in rows if p.inserts]
-    numbers = kept(session, model, born)
+    numbers = given(session, model, born)
 
     def insert(pendings: Sequence[Pending]) -> None:
-        numbered = [p for p in pendings if p.place in numbers]
+        numbered = [p for p in pendings if model.origin or p.place in numbers]
         others = [p for p in pendings if p.place not in numbers] if numbered else pendings
         got = writer.insert(numbered, [numbers[p.place] for p in numbered]) if numbered else {}
         got |= writer.insert(others) if others else {}
         for pending in pendings:
             pending.local.pk = got.get(pending.row.key, pending.local.pk)
+        note_names(session, model, pendings)
 
     def insert_circles(pendings: Sequence[Pending]) -> None:
         insert([_unbound(model, pending) for pending in pendings])
@@ -349,7 +350,7 @@ def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
         state = decision.state
         if state is not None:
             old = state.pk
-            _complete(pending, decision, state)
+            _complete(session, pending, decision, state)
             if old and old != state.pk and state.stored:
                 moved.setdefault(state.model, []).append(old)
             saved.append(state)
@@ -362,7 +363,7 @@ def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
     _remember(session, taken)
 
 
-def _complete(pending: Pending, decision: Decision, state: State) -> None:
+def _complete(session: Session, pending: Pending, decision: Decision, state: State) -> None:
     """Where the row stands now, and what its tombstone is called."""
     content = pending.content if decision.write else pending.local.content
     key = key_json(pending.row.key)
@@ -372,7 +373,8 @@ def _complete(pending: Pending, decision: Decision, state: State) -> None:
         return
     state.deleted = content is None
     state.key = key_json(pending.former or pending.row.key) if content is None else None
-    _complete_names(pending, decision, state)
+    if not session.model(state.model).origin:
+        _complete_names(pending, decision, state)
 
 
 def _complete_names(pending: Pending, decision: Decision, state: State) -> None:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from peersync import origins
 from peersync.apply.constraints import Block, Place
 from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
 from peersync.marks import Mark
 from peersync.records import Key, Row
-from peersync.rows import as_key, find_model, key_from_json, key_json
+from peersync.rows import as_key, find_model, fits, key_from_json, key_json
 from peersync.states import list_parameter, text_list
 from peersync.verdicts import version_here
 from peersync.versions import covers, join
@@ -80,6 +81,22 @@ def waiting(session: Session) -> list[Pending]:
         rows = cursor.fetchall()
     known = session.view.registry.models
     return [unpack(label, row, source, number) for number, label, row, source in rows if label in known]
+
+
+def drop_unfit(session: Session, label: str) -> None:
+    """Rows of a model whose snapshot begins that are named otherwise than rows are now: they come again, in the new form."""
+    model = session.model(label)
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, row FROM peersync_quarantine WHERE checkpoint_id = %s AND model = %s",
+            [session.checkpoint.id, label],
+        )
+        old = [unpack(label, row, session.batch.source, number) for number, row in cursor.fetchall()]
+        unfit = [p.waiting for p in old if not fits(model, p.names, p.row.key, p.row.content)]
+        cursor.execute(
+            "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
+            [list_parameter(session.connection, unfit)],
+        )
 
 
 def held(session: Session) -> set[Place]:
@@ -192,7 +209,11 @@ def wanted(session: Session) -> dict[str, tuple[Key, ...]]:
     for label, one in asked:
         if label in session.view.registry.models and (label, one) not in hidden:
             found.setdefault(label, []).append(one)
-    return {label: tuple(keys) for label, keys in found.items()}
+    for label in origins.several(session.connection) & found.keys():
+        # the source may not know the name that counts here
+        also = origins.others(session.connection, label, found[label])
+        found[label] += [key for keys in also.values() for key in keys]
+    return {label: tuple(dict.fromkeys(keys)) for label, keys in found.items()}
 
 
 def kept_from(session: Session, places: Iterable[Place]) -> set[Place]:

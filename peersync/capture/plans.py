@@ -33,6 +33,8 @@ class Plan:
     compared: tuple[str, ...]
     excluded: tuple[str, ...]
     schema: str = ""
+    marked: bool = False
+    """Each row that is born gets a mark by which it is known on every node (:mod:`peersync.origins`)."""
     columns: frozenset[str] = frozenset()
     noted: bool = False
     """The names of the changed columns are noted too."""
@@ -88,6 +90,7 @@ def plan(model: SyncModel, standing: Standing) -> Plan | None:
         tuple(column for column in compared if column in standing.columns),
         tuple(column for column in _excluded(model) if column in standing.columns),
         standing.schema,
+        model.origin,
         standing.columns,
         standing.noting and model.label in noted(),
     )
@@ -107,6 +110,15 @@ def models_on(alias: str) -> dict[str, SyncModel]:
     return {
         label: model for label, model in registry().models.items() if router.allow_migrate_model(alias, model.model)
     }
+
+
+def mark(plan: Plan, vendor: str) -> str:
+    """SQL of the mark of a row that is born, else NULL: random, so that copies of one database agree on none."""
+    if not plan.marked:
+        return "NULL"
+    return (
+        "left(replace(gen_random_uuid()::text, '-', ''), 16)" if vendor == "postgresql" else "lower(hex(randomblob(8)))"
+    )
 
 
 def md5(text: str) -> str:

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, md5
+from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, mark, md5
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,19 +67,20 @@ def _body(connection: Any, plan: Plan, journal: str) -> str:
     new, old, each = (codec.key_sql(f"{row}.{column}", "postgresql") for row in ("NEW", "OLD", "r"))
     was = _identity(connection, plan, "OLD")
     was_each = _identity(connection, plan, "r")
+    born = mark(plan, "postgresql")
     insert = f"INSERT INTO {journal} (model, pk_text, what, stamp, before)"
     truncated = f"{insert} SELECT {label}, {each}, 'g', {_STAMP}, {was_each} FROM %s r"
     return f"""BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     EXECUTE format({literal(truncated)}, TG_RELID::regclass);
   ELSIF TG_OP = 'INSERT' THEN
-    {insert} VALUES ({label}, {new}, 'b', {_STAMP}, NULL);
+    {insert} VALUES ({label}, {new}, 'b', {_STAMP}, {born});
   ELSIF TG_OP = 'DELETE' THEN
     {insert} VALUES ({label}, {old}, 'g', {_STAMP}, {was});
   ELSIF NOT ({_differs(plan)}) THEN
     RETURN NULL;
   ELSIF {new} COLLATE "C" IS DISTINCT FROM {old} COLLATE "C" THEN
-    {insert} VALUES ({label}, {old}, 'g', {_STAMP}, {was}), ({label}, {new}, 'b', {_STAMP}, NULL);
+    {insert} VALUES ({label}, {old}, 'g', {_STAMP}, {was}), ({label}, {new}, 'b', {_STAMP}, {born});
   ELSE
     {_change(connection, plan, insert, f"{label}, {new}, 'c', {_STAMP}", was)};
   END IF;

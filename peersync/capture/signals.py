@@ -8,6 +8,7 @@ else after it. What no signal tells of is listed in docs/capture.md; ``--verify`
 from __future__ import annotations
 
 import json
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -128,6 +129,8 @@ def _on_post_save(sender: type[Model], instance: Model, created: bool, using: st
                 continue
             before = old[1] if now is None or now[1] != old[1] else None
             fields = _changed(model, old, now)
+        if created and model.origin:
+            before = token_hex(8)
         _note(using, model, model.pk, [pk], "b" if created else "c", before=before, fields=fields)
 
 

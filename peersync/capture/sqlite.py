@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, md5
+from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, mark, md5
 from peersync.models import Applying
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ def _inserts(connection: Any, plan: Plan, event: str, stand_in: bool) -> list[st
     new, old = (codec.key_sql(f"{row}.{column}", "sqlite") for row in ("NEW", "OLD"))
     was = _identity(connection, plan)
     insert = f"INSERT INTO {q(journal_table())} (model, pk_text, what, stamp, before)"
+    born = mark(plan, "sqlite")
     if event == "INSERT":
-        return [f"{insert} VALUES ({label}, {new}, 'b', {_STAMP}, NULL)"]
+        return [f"{insert} VALUES ({label}, {new}, 'b', {_STAMP}, {born})"]
     if event == "DELETE":
         return [f"{insert} VALUES ({label}, {old}, 'g', {_STAMP}, {was})"]
     moved = _changed(column)
@@ -78,6 +79,8 @@ def _inserts(connection: Any, plan: Plan, event: str, stand_in: bool) -> list[st
     if plan.identity:
         renamed = " OR ".join(_changed(q(c.name)) for c in plan.identity)
         before = f"CASE WHEN NOT ({moved}) AND ({renamed}) THEN {was} END"
+    elif plan.marked:
+        before = f"CASE WHEN {moved} THEN {born} END"
     values = f"{label}, {new}, CASE WHEN {moved} THEN 'b' ELSE 'c' END, {_STAMP}, {before}"
     if plan.noted and not stand_in:
         values, changed = f"{values}, {_changed_columns(q, plan)}", f"{insert[:-1]}, fields)"

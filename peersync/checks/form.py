@@ -5,7 +5,7 @@ from django.core.checks import CheckMessage
 from peersync import conf
 from peersync.checks.messages import message
 
-_IDS = {"key": "E001", "type": "E002", "value": "E003", "later": "E004"}
+_IDS = {"key": "E001", "type": "E002", "value": "E003"}
 
 
 def check() -> list[CheckMessage]:

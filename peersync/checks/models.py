@@ -11,7 +11,7 @@ from peersync.checks.messages import has_errors, message
 from peersync.checks.sections import sections
 from peersync.codec import usable_as_key, wire_type
 from peersync.conf import Settings
-from peersync.registry import expand, identity_of, label_of, natural_fields
+from peersync.registry import ORIGIN, expand, identity_of, label_of, natural_fields, numbered
 
 _HAVE_EMPTY = frozenset(("text", "int", "float", "decimal", "bool", "bytes", "duration"))
 """Wire types with a value that means nothing: "", 0, False. A date, a UUID or a reference has none."""
@@ -22,7 +22,7 @@ def check(conf: Settings) -> list[CheckMessage]:
     for model in expand(conf.models):
         mine = list(_identity(model, conf))
         if not has_errors(mine):
-            mine += [*_key_types(model), *_excluded(model, conf)]
+            mine += [*_match(model, conf), *_key_types(model), *_excluded(model, conf)]
         found += mine
     return found
 
@@ -38,8 +38,32 @@ def _identity(model: type[Model], conf: Settings) -> Iterator[CheckMessage]:
             text = f'{where} is "natural", but {label} has no unique field beside its primary key.'
             mend = f'Name its fields ("{label}": ["field"]) once a UniqueConstraint is on them, or write "pk".'
             yield message("E018", text, mend, model)
-    elif names := identity_of(model):
+    elif conf.identity.get(label) == "origin" and not numbered(model):
+        yield _no_origin(model)
+    elif (names := identity_of(model)) and names != (ORIGIN,):
         yield from _fields_of_identity(model, names)
+
+
+def _no_origin(model: type[Model]) -> CheckMessage:
+    label, pk = label_of(model), model._meta.pk
+    where = f'SYNC_CONFIG["IDENTITY"]["{label}"]'
+    text = f'{where} is "origin", but its primary key {pk.name} is not numbered by the database.'
+    mend = f'Write "{label}": "pk", or take it out: no two nodes give one such key twice.'
+    if isinstance(pk, ForeignKey):
+        mend = f"Write it for {label_of(_concrete(pk))}: rows of {label} are known by the rows that they belong to."
+    return message("E021", text, mend, model)
+
+
+def _match(model: type[Model], conf: Settings) -> Iterator[CheckMessage]:
+    label = label_of(model)
+    chosen = conf.match.get(label) if label in conf.match else "pk"
+    if chosen != "pk" and identity_of(model) != (ORIGIN,):
+        text = (
+            f'SYNC_CONFIG["MATCH"]["{label}"] is "{chosen}", but its rows are not named by their origin: '
+            "two rows under one key are one row."
+        )
+        mend = f'Write SYNC_CONFIG["IDENTITY"]: {{"{label}": "origin"}}, or take it out of MATCH.'
+        yield message("E022", text, mend, model)
 
 
 def _fields_of_identity(model: type[Model], names: tuple[str, ...]) -> Iterator[CheckMessage]:
@@ -73,7 +97,9 @@ def _is_unique(model: type[Model], names: set[str]) -> bool:
 
 def _key_fields(model: type[Model]) -> "list[Field[Any, Any]]":
     names = identity_of(model)
-    return [model._meta.get_field(name) for name in names] if names else [model._meta.pk]  # type: ignore[misc]  # names.py has looked at them
+    if names in ((), (ORIGIN,)):
+        return [model._meta.pk]
+    return [model._meta.get_field(name) for name in names]  # type: ignore[misc]  # names.py has looked at them
 
 
 def _cycle(model: type[Model], path: tuple[str, ...]) -> tuple[str, ...]:

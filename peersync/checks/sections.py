@@ -30,6 +30,7 @@ def sections(conf: Settings) -> Iterator[Section]:
         "INCLUDE": conf.include,
         "FILTER": conf.filter,
         "IDENTITY": conf.identity,
+        "MATCH": conf.match,
         "DIRECTION": conf.direction,
         "CONFLICT": conf.conflict,
     }

@@ -124,8 +124,8 @@ def _automatic_keys(model: SyncModel, conf: Settings) -> Iterator[CheckMessage]:
             "two rows that are made under one number on two nodes meet as a conflict."
         )
         mend = (
-            f'Name its rows by something else, SYNC_CONFIG["IDENTITY"]: {{"{label}": [{names}]}}, '
-            'or "natural"; or give it a UUID as primary key; or let it travel one way, '
+            f'Name its rows by where they are born, SYNC_CONFIG["IDENTITY"]: {{"{label}": "origin"}}; or by fields '
+            f'of their own, {{"{label}": [{names}]}} or "natural"; or give it a UUID as primary key; or let it travel one way, '
             f'"DIRECTION": {{"{label}": "master-to-slave"}}; or, where only one node '
             f'makes such rows, say so: "IDENTITY": {{"{label}": "pk"}}.'
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from peersync.conf_values import MATCHES
 from peersync.errors import PeersyncError
 from peersync.registry import expand, registry
 
@@ -47,6 +48,12 @@ def add_arguments(parser: CommandParser) -> None:
     )
     _add_peer_arguments(parser)
     _add_mode_arguments(parser)
+    parser.add_argument(
+        "--match",
+        choices=MATCHES,
+        help="at a first contact: which rows that stood on both sides before are one row: those of equal primary key (one"
+        " database began as a copy of the other), those of equal primary key and content, or none; overrides MATCH",
+    )
     parser.add_argument("--models", nargs="+", metavar="app.Model", help="only these (app.* for a whole app)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="rows in a batch")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from peersync import clock, digests, feed, greeting, numbering, progress, snapshot
+from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot
 from peersync.apply import apply_batch
 from peersync.apply.session import own_role
 from peersync.conf import require_sound
@@ -79,7 +79,7 @@ class DatabaseReplica:
             install=node.install,
             protocol=PROTOCOL,
             clock=clock.now_ms(self.alias),
-            models=tuple(self._models(connection)),
+            models=tuple(self._models(connection, greeting.install_of(node, self.peer, caller))),
             head=head,
             points=tuple(checkpoint.points) if other else (),
             about=other,
@@ -98,7 +98,8 @@ class DatabaseReplica:
             warnings=warnings,
         )
 
-    def _models(self, connection: Any) -> Iterable[ModelInfo]:
+    def _models(self, connection: Any, asker: str) -> Iterable[ModelInfo]:
+        """``asker``: the install of whoever asks, as far as it is known."""
         models = list(self.view.registry.models.values())
         empty = greeting.empty_tables(connection, [m for m in models if not self.view.filtered(m.label)])
         for model in models:
@@ -114,6 +115,7 @@ class DatabaseReplica:
                 snapshot.bulk_encoding(model, connection.vendor, filtered=filtered),
                 model.label in empty,
                 model.pk.wire if model.brings_pk else "",
+                *bases.matching(connection, model, asker),
             )
 
     def renew(self, common: Point) -> str:
@@ -139,6 +141,9 @@ class DatabaseReplica:
         numbering.number(self.alias)
         if head is None and caller.node:
             snapshot.note_reader(self.alias, caller.node)
+            if self._model(model).origin and caller.match is not None:
+                with writing(self.alias) as node:
+                    bases.agree(node, self._model(model), caller.install, caller.match)
         return snapshot.snapshot(self.view, caller, model, head, after, limit, self._points(caller))
 
     def changes(

@@ -41,6 +41,9 @@ class HttpReplica:
     :attr:`limit` rows.
     """
 
+    remote = True
+    """It is asked over a network: nobody made it as a copy of this node's database for certain."""
+
     def __init__(
         self,
         name: str,

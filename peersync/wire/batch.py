@@ -24,7 +24,7 @@ MAX_POINTS = 64
 OPTIONS: Mapping[str, Any] = {
     **dict.fromkeys(("mirror", "repair", "accept_conflicts", "dry_run", "proof", "baseline"), checks.boolean),
     **dict.fromkeys(("pruned", "consumed"), checks.integer),
-    "fingerprint": checks.name,
+    **dict.fromkeys(("fingerprint", "match", "base"), checks.name),
 }
 """The members of a header's ``options`` and how each is read."""
 _HEADER = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from peersync.conf_values import MATCHES
 from peersync.errors import WireError
-from peersync.records import PROTOCOL, Caller, Point
+from peersync.records import PROTOCOL, Caller, Match, Point
 from peersync.wire import checks
 from peersync.wire.batch import MAX_POINTS, check_protocol
 from peersync.wire.shapes import plain, read_retired
@@ -36,6 +37,8 @@ def caller_headers(caller: Caller) -> dict[str, str]:
         headers["Peersync-About"] = caller.about
     if caller.bulk:
         headers["Peersync-Bulk"] = ",".join(caller.bulk)
+    if caller.match is not None:
+        headers["Peersync-Match"] = _ascii(list(caller.match))
     if caller.retired:
         headers["Peersync-Retired"] = _ascii([plain(item) for item in caller.retired[-MAX_RETIRED:]])
     return headers
@@ -72,7 +75,15 @@ def read_caller(headers: Mapping[str, str], name: str) -> Caller:
             _json(found.get("peersync-retired", "[]"), "Peersync-Retired"), "Peersync-Retired", read_retired
         ),
         clock=_number(found.get("peersync-clock", "0"), "Peersync-Clock", 0),
+        match=_match(found["peersync-match"]) if "peersync-match" in found else None,
     )
+
+
+def _match(text: str) -> Match:
+    value = _json(text, "Peersync-Match")
+    if type(value) is not list or len(value) != 2 or value[0] not in ("", *MATCHES):
+        raise WireError("Peersync-Match is not [how, base]")
+    return Match(value[0], checks.optional(checks.name)(value[1], "Peersync-Match"))
 
 
 def _points(text: str) -> tuple[Point, ...]:

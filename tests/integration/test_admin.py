@@ -53,6 +53,8 @@ Conflict.objects.create(
     local=json.dumps({{"tag": "through"}}),
 )
 RowState.objects.create(model="zoo.Secret", pk_text={SECRET!r}, key=json.dumps([{SECRET!r}]), earlier=json.dumps([{SECRET!r}]))
+Origin.objects.create(model="zoo.Secret", local=1, origin={SECRET!r}, there=1)
+OriginBase.objects.create(model="zoo.Secret", name="")
 Journal.objects.create(model="zoo.Secret", pk_text={SECRET!r}, what="c", stamp=1, before=json.dumps([{SECRET!r}]))
 FilterMemory.objects.create(node="other", model="zoo.Secret", pk_text={SECRET!r})
 Peer.objects.create(name="branch")
@@ -103,7 +105,9 @@ def test_without_permission_there_is_nothing(site: Site) -> None:
     assert site.do("get(stranger, 'peersync/conflict/')")[0] == 403
 
 
-@pytest.mark.parametrize("table", ["conflict", "quarantine", "rowstate", "journal", "filtermemory", "checkpoint"])
+@pytest.mark.parametrize(
+    "table", ["conflict", "quarantine", "rowstate", "origin", "journal", "filtermemory", "checkpoint"]
+)
 def test_contents_ask_for_the_permission_of_the_rows_own_model(site: Site, table: str) -> None:
     model = f"__import__('django').apps.apps.get_model('peersync', {table!r})"
     site.do("looker = globals().get('looker') or client('peersync.view')")

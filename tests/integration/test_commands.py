@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.utils import timezone
 
-from peersync import tokens
+from peersync import capture, tokens
 from peersync.models import Conflict, Node, Peer, PeerToken, Run
 from tests.support.commands import run
 from tests.support.sites import ROOT, Site, environment, eventually, free_port
-from tests.zoo.models import Child, Parent, Tag, Tagged
+from tests.zoo.models import Born, Child, Parent, Tag, Tagged
 
 ZOO = {"MODELS": ["zoo.Parent", "zoo.Child", "zoo.Tag", "zoo.Tagged"], "AUTO_SYNC": "off"}
 FIGURES = {"created", "updated", "deleted", "unchanged", "conflicts", "quarantined", "kept_at_target"}
@@ -174,6 +175,19 @@ class TestSyncData:
         assert run("sync_data", "--direction=push", "--accept-conflicts").status == 0
         assert run("sync_data", "--direction=pull").status == 0
         assert parents("a") == parents("b")
+
+    @pytest.mark.parametrize(("how", "rows"), [("pk", 2), ("content", 3), ("never", 4)])
+    def test_match_says_which_rows_are_one(self, pair: Any, settings: Any, how: str, rows: int) -> None:
+        settings.SYNC_CONFIG = {**settings.SYNC_CONFIG, "MODELS": ["zoo.Born"], "IDENTITY": {"*": "origin"}}
+        for alias in "ab":
+            capture.install(alias)
+            Born.objects.using(alias).bulk_create([Born(id=1, tag=1), Born(id=2, tag=2, x=alias)])
+            with connections[alias].cursor() as cursor:
+                cursor.execute("DELETE FROM peersync_journal")
+        assert run("sync_data", "--direction=both", f"--match={how}").status == 0
+        assert Born.objects.using("a").count() == Born.objects.using("b").count() == rows
+        assert run("sync_data", "--direction=push", "--verify").status == 0
+        assert "perhaps" in run("sync_data", "--direction=both", "--match=perhaps").error
 
 
 class TestMirror:

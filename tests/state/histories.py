@@ -28,6 +28,10 @@ class History:
     filtered: tuple[Link, ...] = ()
     rounds: int | None = 1
     """After how many rounds two nodes are equal; None: not said."""
+    born: bool = False
+    """Each node numbers its rows itself."""
+    match: str = "pk"
+    """Which of the rows of the start are one row, where equal numbers may be two."""
 
     @property
     def lines(self) -> list[str]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from peersync.errors import PeersyncError
 from tests.state import tables
-from tests.state.oracle import Failure, Value, differences
+from tests.state.failure import Failure
+from tests.state.oracle import Value, differences
 from tests.state.tables import Content, Key, Stored
 
 if TYPE_CHECKING:

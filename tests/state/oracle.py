@@ -20,14 +20,6 @@ class Value(NamedTuple):
         return f"{self.key}={'|'.join('-' if part is None else str(part) for part in self.content)}"
 
 
-class Failure(AssertionError):
-    """A promise is broken. `kind` is what a shrunk history must break alike."""
-
-    def __init__(self, kind: str, detail: object = "") -> None:
-        self.kind, self.detail = kind, str(detail)
-        super().__init__(f"{kind}: {detail}")
-
-
 class Oracle:
     def __init__(self) -> None:
         self.fields = FieldOracle()

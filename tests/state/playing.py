@@ -4,8 +4,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tests.state.failure import Failure
 from tests.state.histories import History
-from tests.state.oracle import Failure
 from tests.state.world import NAMES, World
 from tests.support.databases import NodeDatabase
 
@@ -21,7 +21,14 @@ class Verdict:
 
 def play(history: History, databases: Sequence[NodeDatabase]) -> Verdict:
     """What becomes of a history. An error of any kind is a verdict too."""
-    with World(databases, history.links, policy=history.policy, filtered=history.filtered) as world:
+    with World(
+        databases,
+        history.links,
+        policy=history.policy,
+        filtered=history.filtered,
+        born=history.born,
+        match=history.match,
+    ) as world:
         try:
             world.begin(history.rows)
             for line in history.lines:
@@ -76,5 +83,13 @@ def told(history: History, verdict: Verdict) -> str:
     """A failing history for a person."""
     start = {node: rows for node, rows in history.start.items() if rows}
     head = f"{verdict.kind}: {verdict.detail}\n  links={history.links} start={start}"
-    more = [f"{name}={value}" for name, value in (("policy", history.policy), ("filtered", history.filtered))]
+    more = [
+        f"{name}={value}"
+        for name, value in (
+            ("policy", history.policy),
+            ("filtered", history.filtered),
+            ("born", history.born),
+            ("match", history.match),
+        )
+    ]
     return "\n  ".join([f"{head} {' '.join(more)} rounds={history.rounds}", *verdict.trace])

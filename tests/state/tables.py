@@ -2,6 +2,7 @@
 
 A key is ``P1`` (a parent with that primary key) or ``Q1`` (a child). What a row says is the tuple of its
 synchronised fields: ``(x, y, u, b)`` of a parent, ``(x, p)`` of a child (``p``: the key of the parent).
+Where each node numbers its rows itself (:func:`use`), the number in a key is the row's ``tag``.
 """
 
 import json
@@ -10,14 +11,23 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
+from tests.state.failure import Failure
+
 Key = str
 Content = tuple[Any, ...]
 
 FIELDS = {"P": ("x", "y", "u", "b"), "Q": ("x", "p")}
-LABEL = {"P": "zoo.Parent", "Q": "zoo.Child"}
-TABLE = {"P": "zoo_parent", "Q": "zoo_child"}
+PLAIN = {"P": "zoo.Parent", "Q": "zoo.Child"}
+BORN = {"P": "zoo.Born", "Q": "zoo.BornChild"}
+LABEL = dict(PLAIN)
+TABLE: dict[str, str] = {}
+KIND: dict[str, str] = {}
 COLUMN = {"p": "p_id"}
-KIND = {label: kind for kind, label in LABEL.items()}
+FIRST_TAG = 100
+"""Of a row that is made while a history is played; below it stand those of the start."""
+MARK = 16
+TAGS: dict[tuple[str, str], int] = {}
+"""Label and wire key → tag, of each row that was read."""
 NEW = {"P": {"x": "a", "y": "y", "u": None, "b": "n"}, "Q": {"x": "a", "p": None}}
 
 
@@ -28,12 +38,37 @@ class Stored(NamedTuple):
     excluded: str
 
 
+def use(labels: Mapping[str, str]) -> None:
+    """These tables are looked at from now on: :data:`PLAIN` or :data:`BORN`."""
+    LABEL.update(labels)
+    TABLE.update({kind: label.replace(".", "_").lower() for kind, label in labels.items()})
+    KIND.clear()
+    KIND.update({label: kind for kind, label in labels.items()})
+    TAGS.clear()
+
+
+use(PLAIN)
+
+
+def born() -> bool:
+    return LABEL == BORN
+
+
+def _id() -> str:
+    """The column that the number of a key stands in."""
+    return "tag" if born() else "id"
+
+
 def number(key: Key) -> int:
     return int(key[1:])
 
 
 def read(connection: Any) -> dict[Key, Stored]:
     """Every row of both tables."""
+    return _read_born(connection) if born() else _read(connection)
+
+
+def _read(connection: Any) -> dict[Key, Stored]:
     found: dict[Key, Stored] = {}
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, x, y, u, b, e FROM zoo_parent ORDER BY id")
@@ -43,6 +78,41 @@ def read(connection: Any) -> dict[Key, Stored]:
         for pk, x, p, e in cursor.fetchall():
             found[f"Q{pk}"] = Stored((x, f"P{p}"), e)
     return found
+
+
+def _read_born(connection: Any) -> dict[Key, Stored]:
+    """By their tags; two rows with one tag are one that was made twice."""
+    found: dict[Key, Stored] = {}
+
+    def add(key: Key, named: tuple[str, int], row: Stored) -> None:
+        if key in found:
+            raise Failure("one row twice", f"{key}: {found[key]} and {row}")
+        found[key] = row
+        if len(named[0]) == MARK or number(key) < FIRST_TAG:  # else no pass has named it yet
+            TAGS[LABEL[key[0]], json.dumps(named, separators=(",", ":"))] = number(key)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_name('P', 't')}, t.tag, t.x, t.y, t.u, t.b, t.e FROM zoo_born t {_join('P')} ORDER BY 3"
+        )
+        for origin, there, tag, x, y, u, b, e in cursor.fetchall():
+            add(f"P{tag}", (origin, there), Stored((x, y, u, b), e))
+        cursor.execute(
+            f"SELECT {_name('Q', 't')}, t.tag, t.x, p.tag, t.e FROM zoo_bornchild t {_join('Q')}"
+            " LEFT JOIN zoo_born p ON p.id = t.p_id ORDER BY 3"
+        )
+        for origin, there, tag, x, p, e in cursor.fetchall():
+            add(f"Q{tag}", (origin, there), Stored((x, f"P{p}"), e))
+    return found
+
+
+def _name(kind: str, alias: str) -> str:
+    base = f"(SELECT name FROM peersync_originbase WHERE model = '{LABEL[kind]}')"
+    return f"COALESCE(o.origin, {base}, ''), COALESCE(o.there, {alias}.id)"
+
+
+def _join(kind: str) -> str:
+    return f"LEFT JOIN peersync_origin o ON o.model = '{LABEL[kind]}' AND o.local = t.id AND o.main"
 
 
 def as_dict(key: Key, content: Content) -> dict[str, Any]:
@@ -61,34 +131,41 @@ def _local(name: str, value: Any) -> Any:
     return number(value) if name == "p" else value
 
 
-def insert(connection: Any, key: Key, content: Content, excluded: str = "dflt") -> None:
+def _mark(name: str) -> str:
+    """A parameter; of a foreign key it is the parent's tag, where rows have one."""
+    return "(SELECT id FROM zoo_born WHERE tag = %s)" if name == "p" and born() else "%s"
+
+
+def insert(connection: Any, key: Key, content: Content, excluded: str = "dflt", *, pk: int | None = None) -> None:
+    """``pk``: the primary key of a row with a tag, else the database gives one."""
     values = as_dict(key, content)
-    columns = ["id", *(COLUMN.get(name, name) for name in values), "e"]
-    marks = ", ".join(["%s"] * len(columns))
+    first = {_id(): number(key)} if pk is None or not born() else {"id": pk, "tag": number(key)}
+    columns = [*first, *(COLUMN.get(name, name) for name in values), "e"]
+    marks = ", ".join([*["%s"] * len(first), *(_mark(name) for name in values), "%s"])
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {TABLE[key[0]]} ({', '.join(columns)}) VALUES ({marks})",
-            [number(key), *(_local(name, value) for name, value in values.items()), excluded],
+            [*first.values(), *(_local(name, value) for name, value in values.items()), excluded],
         )
 
 
 def update(connection: Any, key: Key, field: str, value: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {TABLE[key[0]]} SET {COLUMN.get(field, field)} = %s WHERE id = %s",
+            f"UPDATE {TABLE[key[0]]} SET {COLUMN.get(field, field)} = {_mark(field)} WHERE {_id()} = %s",
             [_local(field, value), number(key)],
         )
 
 
 def delete(connection: Any, key: Key) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {TABLE[key[0]]} WHERE id = %s", [number(key)])
+        cursor.execute(f"DELETE FROM {TABLE[key[0]]} WHERE {_id()} = %s", [number(key)])
 
 
 def forget_history(connection: Any) -> None:
     """The rows that stand are as they were before peersync came: untracked."""
     with connection.cursor() as cursor:
-        for table in ("peersync_journal", "peersync_rowstate"):
+        for table in ("peersync_journal", "peersync_rowstate", "peersync_origin"):
             cursor.execute(f"DELETE FROM {table}")
 
 
@@ -107,7 +184,7 @@ def stamp_journal(connection: Any, after: int, stamp: int) -> None:
 def dangling(connection: Any) -> list[Key]:
     """Children whose parent does not stand there."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM zoo_child WHERE p_id NOT IN (SELECT id FROM zoo_parent)")
+        cursor.execute(f"SELECT {_id()} FROM {TABLE['Q']} WHERE p_id NOT IN (SELECT id FROM {TABLE['P']})")
         return [f"Q{pk}" for (pk,) in cursor.fetchall()]
 
 
@@ -120,6 +197,9 @@ def _plain(value: Any) -> Any:
 
 def key_of(label: str, text: str) -> Key:
     """``zoo.Parent`` and ``[1]`` → ``P1``."""
+    if born():
+        named = json.dumps(json.loads(text), separators=(",", ":"))
+        return f"{KIND[label]}{TAGS.get((label, named), named)}"
     return f"{KIND[label]}{_plain(json.loads(text))}"
 
 
@@ -130,7 +210,9 @@ def recorded_content(key: Key, values: Mapping[str, Any]) -> Content | None:
         if name not in values:
             return None
         value = _plain(values[name])
-        found.append(f"P{value}" if name == "p" else value)
+        if name == "p":
+            value = key_of(LABEL["P"], json.dumps(value)) if born() else f"P{value}"
+        found.append(value)
     return tuple(found)
 
 
@@ -164,6 +246,8 @@ def records(connection: Any) -> list[Record]:
                 continue
             key = key_of(label, text)
             sides = [json.loads(side) for side in (local, incoming) if side]
+            if len({side.get("tag") for side in sides}) > 1:
+                raise Failure("two rows under one name", f"{key}: {sides}")
             contents = [recorded_content(key, side) for side in sides if side]
             found.append(Record(key, kind, tuple(c for c in contents if c), bool(still_open), number))
             for item in json.loads(gone or "[]"):
@@ -195,7 +279,7 @@ def traces(alias: str) -> dict[str, Any]:
     """States, checkpoints and passes as they stand, for a person who looks for a cause."""
     found = {}
     with connections[alias].cursor() as cursor:
-        for name in ("node", "rowstate", "checkpoint", "quarantine", "baseline"):
+        for name in ("node", "rowstate", "checkpoint", "quarantine", "baseline", "origin", "originbase"):
             cursor.execute(f"SELECT * FROM peersync_{name} ORDER BY 1")
             columns = [column[0] for column in cursor.description]
             found[name] = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

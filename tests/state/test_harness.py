@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.state import tables
-from tests.state.oracle import Failure, Oracle, Value, differences
+from tests.state.failure import Failure
+from tests.state.oracle import Oracle, Value, differences
 from tests.state.tables import Stored
 from tests.state.workloads import WORKLOADS
 from tests.state.world import World

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from peersync.errors import PeersyncError
 from tests.state import tables
-from tests.state.oracle import Failure
+from tests.state.failure import Failure
 
 if TYPE_CHECKING:
     from tests.state.world import World

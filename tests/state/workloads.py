@@ -31,6 +31,9 @@ class Workload:
     filtered: tuple[Link, ...] = ()
     rounds: int | None = 1
     policy: str = "latest"
+    born: bool = False
+    """Each node numbers its rows itself."""
+    match: str = "pk"
 
     def history(self, seed: object) -> History:
         """The random history of that seed: the same each time."""
@@ -43,7 +46,9 @@ class Workload:
         chosen = chance.choices(list(kinds), list(kinds.values()), k=length)
         lines = [operation(chance, kind, nodes, links) for kind in chosen]
         rounds = self.rounds if len(nodes) == 2 else None
-        return History(f"{seed}", "", "\n".join(lines), links, start, self.policy, self.filtered, rounds)
+        return History(
+            f"{seed}", "", "\n".join(lines), links, start, self.policy, self.filtered, rounds, self.born, self.match
+        )
 
     def _rows(self, chance: random.Random) -> str:
         rows, parents = [], []
@@ -79,6 +84,7 @@ def operation(chance: random.Random, kind: str, nodes: str, links: Sequence[Link
         "again": (chance.randrange(8),),
         "clone": pair,
         "settle": (node, key, chance.choice(("local", "incoming"))),
+        "born": (node, chance.choice("PQ")),
         **dict.fromkeys(("delete", "touch", "commit", "rollback"), (node, key)),
         **dict.fromkeys(("sync", "both", "start"), (*pair, size)),
     }
@@ -88,6 +94,26 @@ def operation(chance: random.Random, kind: str, nodes: str, links: Sequence[Link
 _BACKUPS = {"backup": 3, "restore": 3}
 _LATE = {"backup": 3, "late": 3, "start": 5, "step": 14, "drop": 1, "again": 3, "unique": 4}
 _PAIR = (PAIR,)
+_BORN = {"born": 8}
+BORN = {
+    "born2": Workload(_PAIR, {**_BORN, **NET}, 45, differing=True, born=True),
+    "born3": Workload(THREE, {**_BORN, **NET}, 60, differing=True, born=True),
+    "bornunique2": Workload(_PAIR, {**_BORN, "unique": 8, **CUTS}, born=True),
+    "bornfilter2": Workload(_PAIR, {**_BORN, "flag": 8, **CUTS}, filtered=PAIR, rounds=None, born=True),
+    "bornrestore2": Workload(_PAIR, {**_BORN, **_BACKUPS, **CUTS}, 40, born=True),
+    "bornlate2": Workload(_PAIR, {**_BORN, **_LATE}, 45, rounds=None, born=True),
+    "bornclone2": Workload(_PAIR, {**_BORN, "clone": 2, **CUTS}, born=True),
+    "bornclone3": Workload(THREE, {**_BORN, "clone": 2}, born=True),
+    "bornprune2": Workload(_PAIR, {**_BORN, "prune": 4}, born=True),
+    "never2": Workload(_PAIR, {**_BORN, **NET}, 45, 0.6, differing=True, born=True, match="never"),
+    "never3": Workload(THREE, {**_BORN, **CUTS}, 45, 0.6, differing=True, born=True, match="never"),
+    "neverrestore2": Workload(_PAIR, {**_BORN, **_BACKUPS}, 40, 0.6, differing=True, born=True, match="never"),
+    "content2": Workload(_PAIR, {**_BORN, **NET}, 45, 0.7, differing=True, born=True, match="content"),
+    "content3": Workload(THREE, {**_BORN, **CUTS}, 45, 0.7, differing=True, born=True, match="content"),
+    "contentrestore2": Workload(_PAIR, {**_BORN, **_BACKUPS}, 40, 0.7, differing=True, born=True, match="content"),
+    "bornage2": Workload(_PAIR, {**_BORN, "age": 4, "start": 3, "step": 8, "drop": 2}, born=True),
+}
+"""Each node numbers its rows itself, and they are named by their origin."""
 WORKLOADS = {
     "basic2": Workload(_PAIR, {}, untracked=0.4, differing=True),
     "basic3": Workload(THREE, {}, 40, untracked=0.4, differing=True),
@@ -128,5 +154,6 @@ WORKLOADS = {
     "manualprune2": Workload(_PAIR, {"prune": 4, "settle": 5}, 40, policy="manual"),
     "manualrestore2": Workload(_PAIR, {**_BACKUPS, "settle": 5}, 40, rounds=2, policy="manual"),
     "mergefilter2": Workload(_PAIR, {"flag": 8, **CUTS}, filtered=PAIR, rounds=None, policy="merge"),
+    **BORN,
 }
 """Three nodes with restores are not here: what a node hands out again there is a known limit."""

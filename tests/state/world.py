@@ -14,8 +14,9 @@ from django.test import override_settings
 
 from peersync.errors import PeersyncError
 from tests.state import tables
+from tests.state.failure import Failure
 from tests.state.judge import Judge
-from tests.state.oracle import Failure, Oracle
+from tests.state.oracle import Oracle
 from tests.state.setting import configuration, prepared
 from tests.state.tables import Content, Key, Stored
 from tests.state.travel import Travel
@@ -64,7 +65,11 @@ class World:
         *,
         policy: str = "latest",
         filtered: Sequence[Link] = (),
+        born: bool = False,
+        match: str = "pk",
     ) -> None:
+        """`born`: each node numbers its rows itself, and they are named by their origin. `match`: those of the start."""
+        self.born, self.match, self.tag = born, match, tables.FIRST_TAG
         count = 1 + max(max(link) for link in links)
         self.links, self.policy, self.filtered = tuple(links), policy, tuple(filtered)
         self.sites = [Site(index, database) for index, database in enumerate(databases[:count])]
@@ -81,9 +86,11 @@ class World:
 
     def __enter__(self) -> "World":
         aliases = [site.alias for site in self.sites]
-        settings = override_settings(SYNC_CONFIG=configuration(aliases, self.policy, self.filtered))
+        tables.use(tables.BORN if self.born else tables.PLAIN)
+        found = configuration(aliases, self.policy, self.filtered, born=self.born)
+        settings = override_settings(SYNC_CONFIG={**found, "MATCH": {"*": self.match}})
         for site in self.sites:
-            site.database.restore(prepared(site.database, self.policy))
+            site.database.restore(prepared(site.database, self.policy, born=self.born))
         settings.enable()
         self._undo = [settings.disable, self._set_clocks()]
         return self
@@ -95,6 +102,7 @@ class World:
             site.database.close()
         while self._undo:
             self._undo.pop()()
+        tables.use(tables.PLAIN)
 
     def _set_clocks(self) -> Callable[[], None]:
         """The nodes' time is ours, wherever peersync asks for it."""
@@ -120,11 +128,31 @@ class World:
         """These rows stood there before peersync came: no journal, no state. One dict for each node."""
         for site, rows in zip(self.sites, start, strict=False):
             with transaction.atomic(using=site.alias):
-                for key in sorted(rows):
-                    content = tables.content_of(key, {**tables.NEW[key[0]], **rows[key]})
-                    tables.insert(site.connection, key, content, "own")
+                for old in sorted(rows):
+                    key = self._first_key(site, old, rows)
+                    values = {**tables.NEW[key[0]], **rows[old]}
+                    if values.get("p"):
+                        values["p"] = self._first_key(site, values["p"], rows)
+                    content = tables.content_of(key, values)
+                    tables.insert(site.connection, key, content, "own", pk=tables.number(old))
                     self.oracle.began(key, content)
                 tables.forget_history(site.connection)
+        if self.match == "content":
+            # who is edited before the others are met is another row: nobody could say so by tags
+            for _ in self.sites:
+                self.judge.round()
+
+    def _first_key(self, site: Site, key: Key, rows: dict[Key, dict[str, Any]]) -> Key:
+        """A row that stood there before. Where equal numbers may be two rows, those that are have tags of their own."""
+        number = tables.number(key)
+        if self.match == "never":
+            number += 10 * (site.index + 1)
+        elif self.match == "content":
+            parent = rows[rows[key]["p"]] if key[0] == "Q" else rows[key]
+            number += 10 * (
+                "ab".index(parent.get("x", "a")) + (3 * tables.number(rows[key]["p"]) if key[0] == "Q" else 0)
+            )
+        return f"{key[0]}{number}"
 
     def play(self, operation: str) -> None:
         name, *words = operation.split()
@@ -149,6 +177,20 @@ class World:
         return [site.rows() for site in self.sites]
 
     # -- users
+
+    def _key(self, node: str, key: Key, *, make: bool = False) -> Key:
+        """The row that an operation means. Where rows have tags, `P2` is the second parent that stands there.
+
+        `make`: where there is none, one that is yet to be made.
+        """
+        if not self.born:
+            return key
+        there = sorted((k for k in self.site(node).rows() if k[0] == key[0]), key=tables.number)
+        if tables.number(key) <= len(there):
+            return there[tables.number(key) - 1]
+        if make:
+            self.tag += 1
+        return f"{key[0]}{self.tag}" if make else key
 
     def _value(self) -> str:
         self.written += 1
@@ -180,6 +222,7 @@ class World:
 
     def do_edit(self, node: str, key: Key, field: str = "x", parent: Key = "P1") -> None:
         """A new value in a field; a row that is not there is made, a child under `parent`."""
+        key, parent = self._key(node, key, make=True), self._key(node, parent)
         site = self.site(node)
         rows, value = site.rows(), self._value()
         if key in rows:
@@ -189,8 +232,12 @@ class World:
         elif parent in rows and parent not in site.open:
             self._write(site, key, None, (value, parent))
 
+    def do_born(self, node: str, kind: str) -> None:
+        """One more row, whatever stands there: of parents, or of children of the first one."""
+        self.do_edit(node, f"{kind}99")
+
     def do_delete(self, node: str, key: Key) -> None:
-        site = self.site(node)
+        key, site = self._key(node, key), self.site(node)
         rows = site.rows()
         going = [*tables.children(rows, key), key]
         if key not in rows or any(k in site.open for k in going):
@@ -199,29 +246,30 @@ class World:
             self._write(site, each, rows[each].content, None)
 
     def do_move(self, node: str, key: Key, parent: Key) -> None:
-        site = self.site(node)
+        key, parent, site = self._key(node, key), self._key(node, parent), self.site(node)
         if parent in site.rows() and parent not in site.open:
             self._change(node, key, p=parent)
 
     def do_unique(self, node: str, key: Key, value: str) -> None:
         new = None if value == "-" else value
+        key = self._key(node, key)
         rows = self.site(node).rows()
         if new is None or all(r.content[2] != new for k, r in rows.items() if k[0] == "P" and k != key):
             self._change(node, key, u=new)
 
     def do_flag(self, node: str, key: Key, value: str) -> None:
         """The field that a filter looks at: `n` is in view."""
-        self._change(node, key, b=value)
+        self._change(node, self._key(node, key), b=value)
 
     def do_touch(self, node: str, key: Key) -> None:
         """Only the excluded field."""
-        site = self.site(node)
+        key, site = self._key(node, key), self.site(node)
         if key in site.rows() and key not in site.open:
             tables.update(site.connection, key, "e", f"touched{self.written}")
 
     def do_begin(self, node: str, key: Key, field: str = "x") -> None:
         """A transaction edits a row and stays open. SQLite has one writer at a time: there it cannot be."""
-        site = self.site(node)
+        key, site = self._key(node, key), self.site(node)
         if site.database.vendor != "postgresql" or key in site.open or key not in site.rows():
             return
         field, value = field if key[0] == "P" else "x", self._value()
@@ -243,10 +291,10 @@ class World:
             self.oracle.wrote(key, row.content, after)
 
     def do_commit(self, node: str, key: Key) -> None:
-        self._close(self.site(node), key, commit=True)
+        self._close(self.site(node), self._key(node, key), commit=True)
 
     def do_rollback(self, node: str, key: Key) -> None:
-        self._close(self.site(node), key, commit=False)
+        self._close(self.site(node), self._key(node, key), commit=False)
 
     def do_clock(self, node: str, offset: str) -> None:
         self.site(node).offset = int(offset)

@@ -82,7 +82,6 @@ def test_without_settings_it_says_so_and_is_no_error(config: Any) -> None:
         ("E002", {"MAX_CASCADE": "many"}, "an int"),
         ("E003", {"AUTO_SYNC": "backgrund"}, 'Did you mean "background"?'),
         ("E003", {"PEERS": {"b": {"URL": "branch.example"}}}, "https://"),
-        ("E004", {"IDENTITY": {"auth.User": "origin"}}, "not there yet"),
     ],
 )
 def test_form(number: str, config: dict[str, Any], says: str) -> None:
@@ -273,6 +272,19 @@ def test_natural_identity_of_a_model_that_has_nothing_unique() -> None:
     assert "unique" in one("E018", {"MODELS": ["odd.Place"], "IDENTITY": {"odd.Place": "natural"}})
 
 
+@pytest.mark.parametrize(("label", "says"), [("odd.Shop", "Write it for odd.Place"), ("odd.FloatKey", '"pk"')])
+def test_origin_of_rows_that_the_database_does_not_number(label: str, says: str) -> None:
+    assert says in one("E021", {"MODELS": [label], "IDENTITY": {label: "origin"}})
+
+
+def test_what_matches_rows_that_have_one_key() -> None:
+    config = {"MODELS": ["zoo.Sku"], "IDENTITY": {"zoo.Sku": "sku"}}
+    assert '"origin"' in one("E022", {**config, "MATCH": {"zoo.Sku": "never"}})
+    assert ids({**config, "MATCH": {"*": "never"}}) == set()
+    assert ids({**config, "MATCH": {"zoo.Sku": "pk"}}) == set()
+    assert ids({**config, "IDENTITY": {"zoo.Sku": "origin"}, "MATCH": {"zoo.Sku": "content"}}) == set()
+
+
 @pytest.mark.parametrize(
     ("label", "names", "says"),
     [
@@ -345,7 +357,10 @@ def test_what_looks_like_a_secret(name: str, secret: bool) -> None:
 
 def test_numbers_that_two_nodes_give_at_once() -> None:
     config: dict[str, Any] = {"MODELS": ["zoo.Sku"]}
-    assert '{"zoo.Sku": ["sku"]}' in one("W005", config)
+    mend = one("W005", config)
+    assert 0 < mend.index('{"zoo.Sku": "origin"}') < mend.index('{"zoo.Sku": ["sku"]}') < mend.index("UUID")
+    assert ids({**config, "IDENTITY": {"zoo.Sku": "origin"}}) == set()
+    assert ids({**config, "IDENTITY": {"*": "origin"}}) == set()
     assert ids({**config, "IDENTITY": {"zoo.Sku": "sku"}}) == set()
     assert ids({**config, "IDENTITY": {"*": "pk"}}) == set()
     assert ids({**config, "DIRECTION": {"zoo.Sku": "slave-to-master"}, "ROLE": "slave"}) == set()

@@ -24,6 +24,7 @@ from peersync.records import (
     Description,
     Digest,
     Figures,
+    Match,
     ModelInfo,
     Outcome,
     Point,
@@ -424,11 +425,14 @@ CALLER = Caller(
     clock=1_700_000_000_000,
     about=OTHER,
     bulk=("pgcopy",),
+    match=Match("never", INSTALL),
 )
 
 
-def test_the_caller_comes_back() -> None:
-    assert wire.read_caller(wire.caller_headers(CALLER), "branch") == CALLER
+@pytest.mark.parametrize("match", [Match("never", INSTALL), Match("", None), Match("pk", ""), None])
+def test_the_caller_comes_back(match: Match | None) -> None:
+    caller = dataclasses.replace(CALLER, match=match)
+    assert wire.read_caller(wire.caller_headers(caller), "branch") == caller
 
 
 def test_header_names_have_no_case() -> None:
@@ -465,6 +469,9 @@ def test_headers_stay_short() -> None:
         ("Peersync-Clock", "soon"),
         ("Peersync-Clock", "-1"),
         ("Peersync-Retired", '[["x",1,"n","y"]]'),
+        ("Peersync-Match", '["perhaps", null]'),
+        ("Peersync-Match", '["pk"]'),
+        ("Peersync-Match", '["pk", 7]'),
         ("Peersync-Protocol", "one"),
     ],
 )

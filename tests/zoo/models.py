@@ -30,6 +30,30 @@ class Child(models.Model):
         return f"child {self.pk} of {self.p_id}: x={self.x!r} e={self.e!r}"
 
 
+class Born(models.Model):
+    """A parent that each node numbers as it likes: IDENTITY "origin". `tag` is what a person knows it by."""
+
+    tag = models.IntegerField()
+    x = models.CharField(max_length=200, default="")
+    y = models.CharField(max_length=200, default="")
+    u = models.CharField(max_length=200, null=True, blank=True, unique=True)
+    b = models.CharField(max_length=50, default="n")
+    e = models.CharField(max_length=200, default="dflt")
+
+    def __str__(self) -> str:
+        return f"{self.pk} is {self.tag}: x={self.x!r} y={self.y!r} u={self.u!r} b={self.b!r} e={self.e!r}"
+
+
+class BornChild(models.Model):
+    tag = models.IntegerField()
+    x = models.CharField(max_length=200, default="")
+    p = models.ForeignKey(Born, on_delete=models.CASCADE, related_name="children")
+    e = models.CharField(max_length=200, default="dflt")
+
+    def __str__(self) -> str:
+        return f"{self.pk} is {self.tag}, child of {self.p_id}: x={self.x!r} e={self.e!r}"
+
+
 class SelfRef(models.Model):
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
     name = models.CharField(max_length=200)

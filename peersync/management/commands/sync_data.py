@@ -56,6 +56,7 @@ class Command(BaseCommand):
             dry_run=options["dry_run"],
             repair=options["repair"],
             retry=options["retry"],
+            match=options["match"],
             progress=self.bar,
         )
         return Session(options["direction"], wanted, verify=options["verify"], shown=self._show, warn=self._warn)
