@@ -12,14 +12,40 @@ from django.db import models, transaction
 from django.db.models import F, JSONField, Value
 
 from tests.support.pairs import sql
-from tests.zoo.models import AllFields, Badge, Child, Parent, Secret, SelfRef, Sku, SkuNote, Tag, Tagged, Wide
+from tests.zoo.models import (
+    AllFields,
+    Badge,
+    Born,
+    BornChild,
+    Branch,
+    Child,
+    Parent,
+    Secret,
+    SelfRef,
+    Sku,
+    SkuNote,
+    Tag,
+    Tagged,
+    Wide,
+)
 
-IDENTITY = {"zoo.Sku": ["sku"], "zoo.SkuNote": ["sku", "text"], "zoo.Tag": ["name"], "zoo.Badge": ["code"]}
+IDENTITY = {
+    "zoo.Sku": ["sku"],
+    "zoo.SkuNote": ["sku", "text"],
+    "zoo.Tag": ["name"],
+    "zoo.Badge": ["code"],
+    "zoo.Branch": ["name"],
+    "zoo.Born": "origin",
+    "zoo.BornChild": "origin",
+}
 EXCLUDE = {"zoo.Parent": ["e"], "zoo.Secret": ["password"]}
 
 NAMED: dict[type[models.Model], tuple[str, ...]] = {
     Parent: ("id", "x", "y", "u", "b"),
     Child: ("id", "x", "p", "e"),
+    Born: ("tag", "x", "y", "u", "b", "e"),
+    BornChild: ("tag", "x", "p__tag", "e"),
+    Branch: ("name", "parent__name"),
     SelfRef: ("id", "parent", "name"),
     Sku: ("sku", "name", "price"),
     SkuNote: ("sku__sku", "text"),
@@ -132,6 +158,11 @@ class Here:
         for n in (1, 2, 3):
             self.of(Tagged).create(id=n, name=f"thing {n}").tags.set(tags)
         self.of(Secret).create(id=1, name="open", password="near's own")
+        for n in (1, 2, 3):
+            born = self.of(Born).create(tag=n, x=f"born {n}", u=f"b{n}")
+            self.of(BornChild).create(tag=n, p=born)
+        top = self.of(Branch).create(name="top")
+        self.of(Branch).create(name="twig", parent=top)
         self._wide(1, parent_id=1, amount=Decimal("12.3456"), data={"a": [None]}, day=dt.date(2026, 1, 1))
         self._wide(2, active=False, text="\\N\t\\.\n")
         for n, values in enumerate(({}, LOW, HIGH), 1):
@@ -152,6 +183,10 @@ class Here:
         tag = self.of(Tag).get_or_create(name="shared")[0]
         self.of(Tagged).create(id=101, name="far's thing").tags.add(tag, self.of(Tag).create(name="blue"))
         self.of(Secret).create(id=101, name="far's", password="far's own")
+        for n in (101, 102):  # under the numbers that rows have at the other node
+            born = self.of(Born).create(tag=n, x=f"born {n}")
+            self.of(BornChild).create(tag=n, p=born)
+        self.of(Branch).create(name="far's", parent=self.of(Branch).create(name="far's top"))
         self._wide(101, parent_id=101)
         self.of(AllFields).create(id=101, **HIGH)
 
@@ -174,6 +209,10 @@ class Here:
         self.of(Tagged).get(id=1).tags.remove(self.of(Tag).get(name="red"))
         self.of(Tagged).get(id=101).tags.add(self.of(Tag).get(name="red"))
         self.of(Secret).filter(id=1).update(password="changed at home alone")
+        self.of(Born).filter(tag=101).update(x="edited by near")
+        self.of(BornChild).create(tag=4, p=self.of(Born).get(tag=102))
+        self.of(Born).get(tag=2).delete()  # and its child
+        self.of(Branch).filter(name="twig").update(name="renamed twig")
         self.of(AllFields).filter(id=1).update(**LOW)
         self.of(AllFields).filter(id=2).update(**HIGH)
         self.of(Wide).filter(id=2).update(text="", data={"now": 1.5}, parent_id=8)
@@ -191,6 +230,9 @@ class Here:
         self.of(Tagged).get(id=2).delete()
         self.of(Tagged).get(id=3).tags.set([self.of(Tag).create(name="yellow")])
         self.of(Secret).filter(id=1).update(name="renamed by far")
+        self.of(BornChild).filter(tag=1).update(p=self.of(Born).get(tag=3), x="moved by far")
+        self.of(Born).create(tag=103, u="b103")
+        self.of(Branch).filter(name="far's").update(parent=self.of(Branch).get(name="top"))
         self.of(AllFields).filter(id=3).update(**dict.fromkeys(LOW))
         self.of(AllFields).get(id=4).delete()
         self.of(Wide).filter(id=1).update(amount=Decimal("-0.0001"), active=False, day=None)
