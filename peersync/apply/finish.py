@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from peersync import states
 from peersync.apply import open_conflicts, waiting
@@ -24,31 +24,31 @@ def finish(session: Session, answers: Sequence[Row]) -> None:
     # by the names that they are called here
     got = {(row.model, row.key): row for row in answers if row.kind == "none"} | {p.place: p.row for p in answered}
     for _ in range(ROUNDS):
-        pendings = _one_per_key(waiting.waiting(session))
+        pendings = waiting.waiting(session)
         if not pendings:
             return
-        left = take(session, pendings)
-        if len(left) < len(pendings):
+        if any(len(take(session, some)) < len(some) for some in _turns(pendings)):
             continue
-        if not _decide(session, left, got):
+        if not _decide(session, [p for p in pendings if p.source == session.batch.source], got):
             return
 
 
-def _one_per_key(pendings: Sequence[Pending]) -> list[Pending]:
-    """The oldest of the rows that wait under one key; the others have their turn in the next round."""
-    found: dict[Place, Pending] = {}
+def _turns(pendings: Sequence[Pending]) -> Iterator[list[Pending]]:
+    """Sets with one row of each key: the oldest first, and where several wait under one key, the next ones in their turn."""
+    found: dict[Place, list[Pending]] = {}
     for pending in sorted(pendings, key=lambda p: (p.row.stamp, p.row.author)):
-        found.setdefault(pending.place, pending)
-    return list(found.values())
+        found.setdefault(pending.place, []).append(pending)
+    for turn in range(max(map(len, found.values()))):
+        yield [some[min(turn, len(some) - 1)] for some in found.values()]
 
 
 def _decide(session: Session, left: Sequence[Pending], got: dict[Place, Row]) -> bool:
-    """Asked, and it still can't be written: a parent that was deleted here comes back, or else a deletion loses."""
+    """Of this source, asked, and it still can't be written: a parent that was deleted here comes back, or a deletion loses."""
     load(session, left)
     decide_all(session, left, frozenset())
     held = waiting.held(session)
     for pending in left:
-        if pending.source != session.batch.source or pending.local.busy:
+        if pending.local.busy:
             continue
         block = Weigher(session, [pending]).plan().blocked.get(pending.place)
         if block is None:
