@@ -23,6 +23,7 @@ from peersync.registry import ORIGIN
 from peersync.replicas.base import Replica
 
 ROUNDS = 6
+RENEW = "Next time run manage.py sync_peer renew there first, before anything is written."
 VENDORS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
@@ -69,6 +70,7 @@ def shake_hands(
     new id, and it starts over.
     """
     near, far = (source, target) if local == "source" else (target, source)
+    renewed: list[str] = []
     for _ in range(ROUNDS):
         mine = near.describe(None)
         yield None
@@ -77,17 +79,30 @@ def shake_hands(
         _same_place(mine, theirs)
         if mine.node == theirs.node:
             _part(near, near.describe(caller_of(theirs)), theirs)
+            renewed.append(f"{near.name} was a copy of {far.name}: it bears a node id of its own now. {RENEW}")
             yield None
             continue
+        if mine.about in {old.id for old in theirs.retired}:
+            renewed.append(_rewound(far.name))
         again = near.describe(caller_of(theirs))
+        if again.node != mine.node:
+            renewed.append(_rewound(near.name))
         yield None
         if again.node == mine.node and again.points == mine.points:
             pair = (again, theirs) if local == "source" else (theirs, again)
             agreement = Agreement(*pair)
+            agreement.warnings += dict.fromkeys(renewed)
             _agree(agreement, models)
             yield agreement
             return
     raise Refused("The two nodes could not agree on who they are.", hint="Run: manage.py sync_peer renew")
+
+
+def _rewound(name: str) -> str:
+    return (
+        f"{name} was restored from a backup, or copied: it bears a new node id now, and gets back what the other side"
+        f" has from it. {RENEW}"
+    )
 
 
 def _same_place(mine: Description, theirs: Description) -> None:

@@ -132,10 +132,13 @@ class Mover:
                 done = self._count(label)
                 rows = done.created + done.updated + done.deleted + done.unchanged
                 self.options.progress(label, rows, None)
-        if outcome.warnings:
-            self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, *outcome.warnings]))
+        for text in outcome.warnings:
+            self._warn(text)
         yield
         return outcome
+
+    def _warn(self, text: str) -> None:
+        self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, text]))
 
     def _count(self, label: str) -> Figures:
         return self.report.models.setdefault(label, Figures())

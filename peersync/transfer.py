@@ -112,6 +112,7 @@ class Transfer(Mover):
             except CursorUnknown:
                 if attempt == 2:  # the third time it is no accident
                     raise
+                self._warn(f"{self.source.name} does not know the place any more where {self.target.name} had stopped.")
                 compare = True
 
     @staticmethod
@@ -119,11 +120,17 @@ class Transfer(Mover):
         return progress is None or progress.cursor is None
 
     def _outdated(self, label: str, progress: Progress) -> bool:
-        """Whether what the cursor leaves out may matter: tombstones pruned, captures missed, fields changed."""
-        source = self._source
-        changed = bool(progress.fingerprint) and progress.fingerprint != self._fingerprint(label)
-        cursor = progress.cursor or Point(0, "")
-        return bool(changed or cursor.seq < source.pruned or progress.compared <= source.missed.get(label, -1))
+        """Whether what the cursor leaves out may matter: tombstones pruned, captures missed, fields changed. Says so."""
+        source, why = self._source, ""
+        if progress.compared <= source.missed.get(label, -1):
+            why = "changes of it were not captured for a time"
+        if progress.fingerprint and progress.fingerprint != self._fingerprint(label):
+            why = "what is synchronised of it has changed"
+        if (progress.cursor or Point(0, "")).seq < source.pruned:
+            why = f"{self.target.name} was away longer than deletions are remembered (KEEP_TOMBSTONES)"
+        if why:
+            self._warn(f"{label} is compared in full, which mends it: {why}.")
+        return bool(why)
 
     def _allow(self, due: Sequence[str], places: Mapping[str, Progress]) -> None:
         """Automatic sync makes no first contact with a table that holds rows."""

@@ -13,7 +13,7 @@ from django.db import Error
 
 from peersync.conf import settings
 from peersync.delivery import leases
-from peersync.delivery.rounds import LONGEST_PAUSE, Job, Result, backoff, deliver
+from peersync.delivery.rounds import LONGEST_PAUSE, Job, Result, backoff, deliver, say_once
 from peersync.delivery.targets import local_alias
 from peersync.delivery.work import working
 from peersync.errors import PeersyncError
@@ -60,6 +60,8 @@ def _prepare(job: Job) -> tuple[News, _Question | None]:
     agreement: Agreement | None = None
     for found in shake_hands(remote, local, local="target", models=job.options.models):
         agreement = found
+    for text in agreement.warnings if agreement else ():
+        say_once(job.name, text)  # a round that follows meets a peer that is greeted already
     if agreement is None or not agreement.names:
         return News(False, ()), None
     known = local.checkpoint(agreement.as_source())

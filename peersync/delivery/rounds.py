@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
 
 from django.db import Error
 from django.db.models import F
@@ -21,7 +22,7 @@ from peersync.replicas.http import HttpReplica
 from peersync.replicas.http_session import Retries
 from peersync.syncing import Options, TransferReport
 
-__all__ = ["LONGEST_PAUSE", "Job", "Result", "backoff", "behind", "client", "deliver"]
+__all__ = ["LONGEST_PAUSE", "Job", "Result", "backoff", "behind", "client", "deliver", "say_once"]
 
 LONGEST_PAUSE = 15.0
 """Seconds between two tries of a peer that fails."""
@@ -122,7 +123,15 @@ def _transfer(alias: str, job: Job, step: str) -> PeersyncError | None:
         return PeersyncError(f"{type(error).__name__} while synchronising; the log has the details.")
     if job.report:
         job.report(report)
+    for text in report.warnings:
+        say_once(job.name, text)
     return report.error
+
+
+@lru_cache(maxsize=256)
+def say_once(name: str, text: str) -> None:
+    """What nobody watches stands in the log; a round is made every few seconds, and would say it each time."""
+    logger.warning("Sync with %s: %s", name, text)
 
 
 def _put_off(alias: str, target: Target, error: PeersyncError) -> Result:

@@ -104,6 +104,20 @@ class Ends:
     def equal(self, *labels: str) -> bool:
         return bool(contents(self.a, *labels) == contents(self.b, *labels))
 
+    def other_side(self, **config: Any) -> None:
+        """Over HTTP: the other node has these settings from now on, this one keeps its own."""
+        assert self.servers is not None
+        self.servers.serve(self.b, {"AUTO_SYNC": "off", **config})
+
+    def do(self, code: str) -> Any:
+        """In the process of the other node."""
+        assert self.servers is not None
+        return self.servers.do(self.b, code)
+
+    def install(self) -> None:
+        """Triggers and a token as they were, on both: for nodes whose tables were replaced, or lost them."""
+        self._configure()
+
     def reset(self) -> None:
         """Both as they were before the first sync, with the settings that they have."""
         for node in self.nodes:
