@@ -60,7 +60,7 @@ class Facts:
     past: Key | None = None
     pruned: bool = False
     consumed: Mapping[str, int] = field(default_factory=dict)
-    """How far each known node's feed was consumed here."""
+    """How far each known node's feed was consumed here, of this model."""
     mirror: bool = False
     repair: bool = False
     """Where neither side has seen what the other has not, and the contents differ, the source is right."""

@@ -131,17 +131,16 @@ def _alone(node: NodeRow, batch: Batch) -> bool:
         return cursor.fetchone() is None
 
 
-def _consumed(node: NodeRow) -> dict[str, int]:
-    """How far each source's feed was consumed here, at least."""
+def _consumed(node: NodeRow) -> dict[str, dict[str, int]]:
+    """Per model, how far each source's feed was consumed here; a model whose first contact is not over counts for nothing."""
     with node.connection.cursor() as cursor:
         cursor.execute("SELECT source FROM peersync_checkpoint")
         sources = [source for (source,) in cursor.fetchall()]
-    found = {}
+    found: dict[str, dict[str, int]] = {}
     for source in sources:
-        checkpoint = progress.load(node, source)
-        cursors = [p.cursor.seq for p in checkpoint.progress.values() if p.cursor is not None]
-        if cursors:
-            found[source] = min(cursors)
+        for label, place in progress.load(node, source).progress.items():
+            if place.cursor is not None:
+                found.setdefault(label, {})[source] = place.cursor.seq
     return found
 
 

@@ -86,7 +86,8 @@ class Session:
     """Rows that were renamed here, which the source may not know (:mod:`peersync.apply.naming`)."""
     called: Mapping[str, Mapping[Key, Key]] = field(default_factory=dict)
     """Keys of incoming rows → those under which they stand here, where they differ."""
-    consumed: dict[str, int] = field(default_factory=dict)
+    consumed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Label → source → how far its feed was consumed here."""
     drawn: dict[str, set[int]] = field(default_factory=dict)
     """Per model, numbers for new rows that its sequence gave to this session, or never gives (:mod:`peersync.apply.numbers`)."""
     alone: bool = False
@@ -141,7 +142,7 @@ class Session:
             stateless=self.alone and not node.baseline(label) - {pending.source_install},
             past=progress.past if progress and pending.source == self.batch.source else None,
             pruned=node.pruned_seq > 0,
-            consumed=self.consumed,
+            consumed=self.consumed.get(label, {}),
             mirror=bool(self.batch.options.get("mirror")),
             repair=bool(self.batch.options.get("repair")),
         )
