@@ -372,7 +372,8 @@ def test_two_processes_drive_the_same_transfer(kind: str, make_nodes: Any) -> No
         for site in sites:
             site.close()
     assert last["status"] == "ok", last
-    assert [one["error"]["code"] for one in found if one["error"]] == ["stale_batch"]
+    # where the second came too late to meet the first, nobody was refused
+    assert {one["error"]["code"] for one in found if one["error"]} <= {"stale_batch"}
     made = [one["transfers"][0]["models"].get("zoo.Parent", {"created": 0})["created"] for one in (*found, last)]
     assert sum(made) == 2000
     assert contents(a, "zoo.Parent") == contents(b, "zoo.Parent")
