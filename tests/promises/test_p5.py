@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -339,7 +340,7 @@ def test_a_body_that_was_cut_is_refused_whole(wired: Ends) -> None:
 
 # ---------------------------------------------------------------------- processes
 
-GO = """
+GO = '''
 import io, json
 from django.core.management import CommandError, call_command
 def go(direction, peer):
@@ -349,22 +350,38 @@ def go(direction, peer):
     except CommandError:
         pass
     return json.loads(out.getvalue())
-"""
+def hold(here, there):
+    """At the third batch: say so, and go on when the other process has come as far."""
+    import pathlib, time
+    from peersync.replicas.database import DatabaseReplica
+    apply, batches = DatabaseReplica.apply, []
+    def held(self, caller, batch):
+        batches.append(batch.kind)
+        if len(batches) == 3:
+            pathlib.Path(here).touch()
+            until = time.monotonic() + 60
+            while not pathlib.Path(there).exists() and time.monotonic() < until:
+                time.sleep(0.02)
+        return apply(self, caller, batch)
+    DatabaseReplica.apply = held
+'''
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_two_processes_drive_the_same_transfer(kind: str, make_nodes: Any) -> None:
+def test_two_processes_drive_the_same_transfer(kind: str, make_nodes: Any, tmp_path: Path) -> None:
     """The source pushes while the target pulls: neither knows of the other, and each row is created once."""
     a, b, _ = (node.alias for node in make_nodes(*KINDS[kind]))
     Parent.objects.using(a).bulk_create(Parent(id=n, x="of a") for n in range(1, 2001))
     sites = [Site(a, AUTO_SYNC="off", SLAVE=b), Site(b, AUTO_SYNC="off", SLAVE=a)]
     try:
         found: list[Any] = []
-        for site in sites:
+        pushes, pulls = str(tmp_path / "pushes"), str(tmp_path / "pulls")
+        for site, marks in zip(sites, ((pushes, pulls), (pulls, pushes)), strict=True):
             site.do(GO)
+            site.do(f"hold(*{marks!r})")
         with Crowd() as crowd:
             crowd.start(lambda: found.append(sites[0].do(f"go('push', {b!r})")))
-            eventually(lambda: Parent.objects.using(b).count() > 100)
+            eventually(Path(pushes).exists, 30)
             crowd.start(lambda: found.append(sites[1].do(f"go('pull', {a!r})")))
             crowd.join()
         last = sites[0].do(f"go('push', {b!r})")
@@ -372,8 +389,7 @@ def test_two_processes_drive_the_same_transfer(kind: str, make_nodes: Any) -> No
         for site in sites:
             site.close()
     assert last["status"] == "ok", last
-    # where the second came too late to meet the first, nobody was refused
-    assert {one["error"]["code"] for one in found if one["error"]} <= {"stale_batch"}
+    assert [one["error"]["code"] for one in found if one["error"]] == ["stale_batch"]
     made = [one["transfers"][0]["models"].get("zoo.Parent", {"created": 0})["created"] for one in (*found, last)]
     assert sum(made) == 2000
     assert contents(a, "zoo.Parent") == contents(b, "zoo.Parent")
