@@ -15,6 +15,7 @@ from peersync.errors import (
     CursorUnknown,
     FirstContactNeeded,
     PeersyncError,
+    StaleBatch,
 )
 from peersync.handshake import shake_hands
 from peersync.moving import Mover
@@ -218,10 +219,14 @@ class Transfer(Mover):
     # ------------------------------------------------------------------ the feed
 
     def _feed(self, places: Mapping[str, Progress]) -> Iterator[None]:
-        cursors = [places[label].cursor for label in self.labels]
-        cursor = min(c for c in cursors if c is not None)
+        cursors = [place.cursor for label in self.labels if (place := places.get(label)) and place.cursor is not None]
+        if len(cursors) < len(self.labels):  # it was restored while its first contacts were made
+            raise StaleBatch(
+                "The target stands elsewhere than it did a moment ago.", hint="The next sync goes on from there."
+            )
+        cursor = min(cursors)
         # snapshots may have been taken behind the head of the handshake
-        head = max([self._source.head, *(c for c in cursors if c is not None)])
+        head = max(self._source.head, *cursors)
         while True:
             ask = partial(self.source.changes, self.asked, self.labels, cursor, head)
             batch, outcome = yield from self._move(ask, {"cursor": cursor}, self._length(self.asked), {})

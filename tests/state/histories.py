@@ -632,7 +632,18 @@ HISTORIES = [
         filtered=A_TO_B,
         rounds=None,
     ),
+    History(
+        "a target restored between its first contact and the feed",
+        "the transfer looks for a place that is no more",
+        """
+        start B A 10
+        step 0 2
+        backup A
+        step 0 6
+        late A
+        step 0 3
+        """,
+        rounds=None,
+        born=True,
+    ),
 ]
-
-# The certain deletion of "the checkpoint owes" is due at once: two nodes are equal after the next round.
-# The history of "textie" (equal versions and stamps, the larger text stays) needs `merge`.
