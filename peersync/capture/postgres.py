@@ -137,45 +137,41 @@ def own_schema(connection: Any) -> str:
         return str(cursor.fetchone()[0])
 
 
+_TABLES = """
+    SELECT w.label, c.oid, n.nspname,
+           ARRAY(SELECT attname::text FROM pg_attribute
+                 WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
+           ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
+                 ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+                 WHERE i.indrelid = c.oid AND i.indisprimary),
+           EXISTS(SELECT 1 FROM pg_attribute
+                  WHERE attrelid = to_regclass(%s) AND attname = 'fields' AND NOT attisdropped)
+    FROM unnest(%s::text[], %s::text[]) w(label, name)
+    JOIN pg_class c ON c.oid = to_regclass(w.name) JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p')
+"""
+_TRIGGERS = """
+    SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype, p.prosrc, p.prosecdef
+    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgname IN (%s, %s) AND t.tgparentid = 0 AND t.tgrelid = ANY(%s::oid[])
+"""
+
+
 def look(connection: Any, models: Iterable[SyncModel]) -> dict[str, Standing]:
     """What stands for each model, by label; models without a table here are left out."""
-    names = [(model.label, connection.ops.quote_name(model.table)) for model in models]
+    quote = connection.ops.quote_name
+    names = [(model.label, quote(model.table)) for model in models]
+    labels, tables = [label for label, _ in names], [table for _, table in names]
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT w.label, c.oid, n.nspname,
-                   ARRAY(SELECT attname::text FROM pg_attribute
-                         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
-                   ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a
-                         ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
-                         WHERE i.indrelid = c.oid AND i.indisprimary),
-                   EXISTS(SELECT 1 FROM pg_attribute
-                          WHERE attrelid = to_regclass(%s) AND attname = 'fields' AND NOT attisdropped)
-            FROM unnest(%s::text[], %s::text[]) w(label, name)
-            JOIN pg_class c ON c.oid = to_regclass(w.name) JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relkind IN ('r', 'p')
-            """,
-            [
-                connection.ops.quote_name(journal_table()),
-                [label for label, _ in names],
-                [name for _, name in names],
-            ],
-        )
-        tables = cursor.fetchall()
-        cursor.execute(
-            """
-            SELECT t.tgrelid, t.tgname::text, t.tgenabled::text, t.tgtype, p.prosrc, p.prosecdef
-            FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-            WHERE t.tgname IN (%s, %s) AND t.tgparentid = 0 AND t.tgrelid = ANY(%s::oid[])
-            """,
-            [ROW, TRUNCATE, [oid for _, oid, *_ in tables]],
-        )
+        cursor.execute(_TABLES, [quote(journal_table()), labels, tables])
+        standing = cursor.fetchall()
+        cursor.execute(_TRIGGERS, [ROW, TRUNCATE, [oid for _, oid, *_ in standing]])
         found: dict[int, dict[str, tuple[Any, ...]]] = {}
         for oid, name, *rest in cursor.fetchall():
             found.setdefault(oid, {})[name] = tuple(rest)
     return {
         label: replace(_standing(frozenset(columns), tuple(primary), schema, found.get(oid, {})), noting=noting)
-        for label, oid, schema, columns, primary, noting in tables
+        for label, oid, schema, columns, primary, noting in standing
     }
 
 
