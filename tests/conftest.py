@@ -5,6 +5,7 @@
 that needs one ordinary database, `@pytest.mark.django_db` works as always, on `default`.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,11 @@ KINDS = {
     "mixed": ("a", "pg_b", "c"),
 }
 _janitor = pytest.StashKey[Janitor]()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: the tests wait for servers and databases half of their time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
