@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "peersync",
     "tests.zoo",
     "tests.typed",
+    "tests.shapes",
 ]
 MIDDLEWARE: list[str] = []
 
