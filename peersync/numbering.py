@@ -22,7 +22,15 @@ from peersync.registry import SyncModel, registry
 from peersync.registry import noted as noted_models
 from peersync.rows import Reader, existing, key_from_json, key_json, pk_value
 from peersync.states import list_parameter, text_list
-from peersync.tombstones import earlier_keys, key_before, keys_of_gone, number_names, take_over, unnumbered_names
+from peersync.tombstones import (
+    earlier_keys,
+    key_before,
+    keys_of_gone,
+    number_names,
+    one_grave_each,
+    take_over,
+    unnumbered_names,
+)
 from peersync.transactions import NodeRow, translated, writing
 from peersync.versions import State
 from peersync.views import hanging_on
@@ -246,6 +254,7 @@ def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: 
             state.earlier = earlier_keys(state.earlier, [key for key in earlier if key != now])
     born = {key_json(row.key): pk for pk, row in standing.items()}
     take_over(node, model, born, changed)
+    one_grave_each(node, model, changed)
 
 
 def _give_places(node: NodeRow) -> int:

@@ -204,6 +204,26 @@ def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed:
             states.delete(node.connection, model.label, [grave_now.pk])
 
 
+def one_grave_each(node: NodeRow, model: SyncModel, changed: dict[str, State]) -> None:
+    """Of several rows that died under one key the last one's tombstone stays, and takes over what the others' knew."""
+    buried: dict[str, list[State]] = {}
+    for state in changed.values():
+        if state.deleted and state.key:
+            buried.setdefault(state.key, []).append(state)
+    for key, grave in states.load_tombstones(node.connection, model.label, buried).items():
+        if grave.pk not in changed:
+            buried[key].append(grave)
+    dug: list[str] = []
+    for graves in buried.values():
+        *others, last = sorted(graves, key=lambda grave: (grave.pk in changed, grave.stamp))
+        for grave in others:
+            inherit(last, grave, node.node)
+            changed.pop(grave.pk, None)
+            dug.append(grave.pk)
+    if dug:
+        states.delete(node.connection, model.label, dug)
+
+
 def inherit(state: State, grave: State, node: str) -> None:
     """``state`` has seen all that ``grave`` had."""
     state.others = join(state.others, grave.others)
