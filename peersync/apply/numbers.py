@@ -26,7 +26,7 @@ def given(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[P
     """
     numbers = kept(session, model, born)
     if model.origin:
-        numbers |= _drawn(session, model, [p for p in born if p.place not in numbers])
+        numbers |= drawn(session, model, [p for p in born if p.place not in numbers])
     return numbers
 
 
@@ -106,8 +106,11 @@ def _above(session: Session, model: SyncModel, pks: Iterable[str]) -> set[str]:
     return {pk for number, pk in numbers.items() if number in mine}
 
 
-def _drawn(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Place, str]:
-    """Place of a row that is about to be made, and cannot keep its number → the next one that the database gives."""
+def drawn(session: Session, model: SyncModel, born: Sequence[Pending]) -> dict[Place, str]:
+    """Place of a row that is about to be made, and cannot keep its number → the next one that the database gives.
+
+    Of models with an automatic key. Some are left out where the database gives only numbers that are taken.
+    """
     connection = session.connection
     found: list[int] = []
     for _ in range(TRIES):

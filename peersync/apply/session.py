@@ -90,6 +90,8 @@ class Session:
     """Label → source → how far its feed was consumed here."""
     drawn: dict[str, set[int]] = field(default_factory=dict)
     """Per model, numbers for new rows that its sequence gave to this session, or never gives (:mod:`peersync.apply.numbers`)."""
+    coming: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
+    """Label → key → local primary key of rows that the set which is being written makes, where others need it before."""
     alone: bool = False
     """Nobody but this source has read this node, and no first contact from another has begun here."""
     captured: bool = False

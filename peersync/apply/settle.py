@@ -13,6 +13,7 @@ from django.db import DatabaseError, transaction
 from peersync import capture, states, views
 from peersync.apply import open_conflicts, waiting
 from peersync.apply.cascade import carry_out
+from peersync.apply.circles import numbers_ahead
 from peersync.apply.constraints import Block, Place, Plan, Weigher
 from peersync.apply.loading import load
 from peersync.apply.numbers import given, note_names
@@ -169,8 +170,10 @@ def _write(session: Session, plan: Plan) -> None:
         if plan.parked:
             with _uncaptured(session, model):
                 _guarded(session, [p for p in rows if p.local.content is not None], partial(_park, writer))
+    born = {model.label: [p for p in by_model[model.label] if p.inserts] for model in present}
+    ahead = numbers_ahead(session, present, born)
     for model in present:
-        _write_model(session, model, by_model[model.label])
+        _write_model(session, model, by_model[model.label], ahead.get(model.label))
     for model in reversed(present):
         _delete(session, model, [p for p in by_model[model.label] if p.deletes], plan)
     _check_deferred(session)
@@ -184,10 +187,13 @@ def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
     writer.park([str(p.local.pk) for p in pendings])
 
 
-def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> None:
+def _write_model(
+    session: Session, model: SyncModel, rows: list[Pending], ahead: Mapping[Place, str] | None = None
+) -> None:
+    """``ahead``: primary keys that rows of this model were given already."""
     writer = Writer(session, model)
     born = [p for p in rows if p.inserts]
-    numbers = given(session, model, born)
+    numbers = given(session, model, born) if ahead is None else ahead
 
     def insert(pendings: Sequence[Pending]) -> None:
         numbered = [p for p in pendings if model.origin or p.place in numbers]
@@ -199,6 +205,9 @@ def _write_model(session: Session, model: SyncModel, rows: list[Pending]) -> Non
         note_names(session, model, pendings)
 
     def insert_circles(pendings: Sequence[Pending]) -> None:
+        if all(p.place in numbers for p in pendings) and ahead is not None:
+            insert(pendings)
+            return
         insert([_unbound(model, pending) for pending in pendings])
         writer.update(pendings)
 

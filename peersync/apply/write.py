@@ -54,6 +54,8 @@ class Writer:
             return [None if wire is None else self._parameter(field.raw, key_text(as_key(wire)[0])) for wire in wires]
         keys = {as_key(wire) for wire in wires if wire is not None}
         found = find(self.connection, str(field.target), keys, field.target_column)
+        coming = self.session.coming.get(str(field.target), {})
+        found.update({key: coming[key] for key in keys if key in coming and key not in found})
         local = {key: self._parameter(field.raw, text) for key, text in found.items()}
         return [None if wire is None else local[as_key(wire)] for wire in wires]
 

@@ -1,9 +1,12 @@
-"""Keys that several rows bore one after another."""
+"""Keys that several rows bore one after another, and rows that need each other before they stand."""
+
+from typing import Any
 
 import pytest
+from django.db import transaction
 
-from tests.shapes.models import Customer, Order
-from tests.support.pairs import Pair
+from tests.shapes.models import Customer, Egg, Hen, Order
+from tests.support.pairs import Pair, waiting
 from tests.zoo.models import Sku
 
 COMPANY = ("shapes.Customer", "shapes.Order")
@@ -49,3 +52,21 @@ def test_a_key_that_three_rows_bore(pair: Pair) -> None:
     Sku.objects.using(pair.a).filter(sku="A").delete()
     pair.both()
     assert pair.rows(Sku, "sku") == []
+
+
+@pytest.mark.parametrize("size", [None, 1])
+@pytest.mark.parametrize("identity", [{}, ORIGIN], ids=["pk", "origin"])
+def test_rows_that_must_point_at_each_other(pair: Pair, identity: Any, size: int | None) -> None:
+    """Neither can be written first: both have their numbers before they are."""
+    pair.configure("shapes.Hen", "shapes.Egg", IDENTITY=identity)
+    for alias, first in ((pair.a, 10), (pair.b, 10 if identity else 20)):
+        for number in range(first, first + 3):
+            with transaction.atomic(using=alias):
+                Hen.objects.using(alias).create(id=number, text=f"{alias}-{number}", egg_id=number + 1)
+                Egg.objects.using(alias).create(id=number + 1, text=f"{alias}-{number}", hen_id=number)
+    more = {} if size is None else {"batch_size": size}
+    pair.both(**more)
+    assert len(pair.rows(Hen, "text", "egg__text", "egg__hen__text")) == 6
+    assert all(len(set(row)) == 1 for row in pair.rows(Hen, "text", "egg__text", "egg__hen__text"))
+    assert waiting(pair.a) == waiting(pair.b) == []
+    assert not pair.differences()
