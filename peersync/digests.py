@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from peersync.codec import key_text
+from peersync import generics
+from peersync.codec import Convert, key_text
 from peersync.feed import opened
+from peersync.generics import GenericId
 from peersync.records import Digest, Key, Range
-from peersync.registry import SyncModel
+from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored, key_json
 from peersync.transactions import NodeRow
 from peersync.viewpages import with_elsewhere
@@ -46,7 +48,7 @@ class _Rows:
         with self.connection.chunked_cursor() as cursor:
             cursor.execute(f"{self.reader.select()}{where} ORDER BY {self._order()}", parameters)
             while batch := cursor.fetchmany(FETCH):
-                rows = [self.reader.row(values) for values in batch]
+                rows = self.reader.rows(batch)
                 if self.view.filtered(self.model.label):
                     seen = self.view.visible(self.model.label, [row.pk for row in rows])
                     rows = [row for row in rows if row.pk in seen]
@@ -90,14 +92,19 @@ def _flat(key: Any) -> list[str]:
     return [key_text(key)]
 
 
+def _compared(field: SyncField, alike: Convert | None) -> Convert | None:
+    """What makes of two wire values of a field that say the same one value."""
+    if isinstance(field, GenericId):
+        return lambda value: generics.alike(value) if alike is None or isinstance(value, dict) else alike(value)
+    return None if field.target else alike
+
+
 def _cut(rows: _Rows, bounds: Range, parts: int, names: Sequence[str]) -> list[Digest]:
     total = rows.count()
     size = max(1, -(-total // parts))
     places = [rows.model.names.index(name) for name in names]
     alike = [rows.model.fields[place].raw.on(rows.connection).alike for place in places]
-    plain = [
-        (place, None if rows.model.fields[place].target else one) for place, one in zip(places, alike, strict=True)
-    ]
+    plain = [(place, _compared(rows.model.fields[place], one)) for place, one in zip(places, alike, strict=True)]
     found: list[Digest] = []
     after, count, digest = bounds.after, 0, hashlib.sha256()
     last: Key | None = None

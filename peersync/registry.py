@@ -34,6 +34,7 @@ from peersync.columns import (
     sync_field,
 )
 from peersync.conf import PeerSettings, Settings, settings
+from peersync.generics import GenericId, generic_ids, targets_of
 from peersync.ordering import parents_first
 from peersync.patterns import expand
 from peersync.policies import looks_at_fields
@@ -131,6 +132,16 @@ class SyncModel:
         return tuple(field for field in self.fields if field.target)
 
     @cached_property
+    def generic_ids(self) -> tuple[GenericId, ...]:
+        """The object ids that may point to rows which every node numbers for itself."""
+        return tuple(field for field in self.fields if isinstance(field, GenericId))
+
+    @cached_property
+    def generic_targets(self) -> frozenset[str]:
+        """Labels of the models of those rows."""
+        return frozenset(label for field in self.generic_ids for label in field.labels)
+
+    @cached_property
     def uniques(self) -> tuple[tuple[str, ...], ...]:
         """Columns of each unique constraint that can be looked at beforehand, the primary key left out."""
         meta = self.model._meta
@@ -166,7 +177,8 @@ class SyncModel:
     def fingerprint(self) -> str:
         """Digest of what is synchronised of the model: its fields, their types, its identity and its filter."""
         # the same foreign keys say something else where the rows that they point to are named otherwise
-        named = [list(identity_of(apps.get_model(str(field.target)))) for field in self.foreign_keys]
+        named: list[Any] = [list(identity_of(apps.get_model(str(field.target)))) for field in self.foreign_keys]
+        named += [[label, *identity_of(apps.get_model(label))] for label in sorted(self.generic_targets)]
         said = [self.label, sorted(self._shapes), list(self.identity), repr(self.filter), self.direction, named]
         text = json.dumps(said)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -176,10 +188,13 @@ class Registry:
     """All that is synchronised with one peer. ``models``: by label, parents first."""
 
     def __init__(self, found: Mapping[str, SyncModel]) -> None:
-        edges = {
+        edges: dict[str, set[str | None]] = {
             label: {f.target for f in model.foreign_keys if f.target in found and f.target != label}
             for label, model in found.items()
         }
+        for label, model in found.items():
+            if model.generic_ids:
+                edges[label] |= model.generic_targets & found.keys() - _reaching(edges, label)
         self.models: dict[str, SyncModel] = {label: found[label] for label in parents_first(edges)}
 
     @cached_property
@@ -206,6 +221,17 @@ class Registry:
         return frozenset(found)
 
 
+def _reaching(edges: Mapping[str, set[str | None]], label: str) -> set[str]:
+    """Those from which the edges lead to ``label``, itself among them: it may not be put behind them."""
+    found, left = {label}, [label]
+    while left:
+        node = left.pop()
+        new = {other for other, ends in edges.items() if node in ends} - found
+        found |= new
+        left += new
+    return found
+
+
 def stand_in(model: type[Model]) -> SyncModel:
     """A table with all its columns, named by its primary key, whether it is synchronised or not."""
     concrete: Any = model._meta.concrete_model
@@ -226,6 +252,7 @@ class _Compiler:
 
     def __init__(self, conf: Settings, peer: PeerSettings | None) -> None:
         self.conf, self.peer = conf, peer
+        self.targets: tuple[tuple[str, str], ...] = ()
 
     def compile(self) -> Registry:
         chosen = expand(self.conf.models)
@@ -233,6 +260,7 @@ class _Compiler:
             allowed = set(expand(self.peer.models))
             chosen = [model for model in chosen if model in allowed]
         tables = [*chosen, *self._through_tables(chosen)]
+        self.targets = targets_of(tables)
         return Registry({label_of(model): self._model(model) for model in tables})
 
     def _model(self, model: type[Model]) -> SyncModel:
@@ -242,7 +270,7 @@ class _Compiler:
         return SyncModel(
             label,
             model,
-            tuple(self._fields(model, label, identity)),
+            self._with_generic_ids(model, identity, tuple(self._fields(model, label, identity))),
             identity,
             self._setting("conflict", label, "latest"),
             self._setting("direction", label, "both"),
@@ -290,6 +318,19 @@ class _Compiler:
                 if field.name in exclude:
                     continue
             yield sync_field(field)
+
+    def _with_generic_ids(
+        self, model: type[Model], identity: tuple[str, ...], fields: tuple[SyncField, ...]
+    ) -> tuple[SyncField, ...]:
+        """A part of a key stays what it is: keys are made of columns."""
+        kinds = generic_ids(model) if self.targets else {}
+        names = {field.name for field in fields}
+        return tuple(
+            GenericId(field.name, field.raw, kind=kinds[field.name], targets=self.targets)
+            if kinds.get(field.name) in names and field.name not in identity and not field.raw.field.primary_key
+            else field
+            for field in fields
+        )
 
     def _setting(self, name: str, label: str, default: str) -> str:
         for source in (self.peer, self.conf):

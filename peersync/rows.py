@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.apps import apps
 
-from peersync import origins
+from peersync import generics, origins, states
 from peersync.codec import ODD, Convert, held, is_odd, key_text, key_value
 from peersync.errors import WireError
 from peersync.records import Key
-from peersync.registry import ORIGIN, NamePart, RawColumn, SyncField, SyncModel, key_fields
+from peersync.registry import ORIGIN, NamePart, RawColumn, SyncField, SyncModel, identity_of, key_fields
 from peersync.states import chunks, text_list
 
 Node = int | list["Node"]
@@ -47,6 +48,11 @@ def _thawed(value: Any) -> Any:
     return [_thawed(part) for part in value] if isinstance(value, tuple) else value
 
 
+def as_list(key: Key) -> list[Any]:
+    """The key as JSON has it."""
+    return list(map(_thawed, key))
+
+
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
@@ -73,9 +79,18 @@ def check_keys(model: SyncModel, keys: Iterable[Key]) -> None:
 
 def fits(model: SyncModel, names: Sequence[str], key: Key, content: Sequence[Any] | None) -> bool:
     """Whether a row's key, and what its foreign keys say, have the form that they have under the present settings."""
+    if not all(_pointer_fits(value) for value in content or () if generics.has_key(value)):
+        return False
     fields = {field.name: field for field in model.fields if field.target}
     said = [(fields[name], _frozen(value)) for name, value in zip(names, content or (), strict=False) if name in fields]
     return _fits(model.key, key) and all(isinstance(value, dict) or _part_fits(one, value) for one, value in said)
+
+
+def _pointer_fits(value: Mapping[str, Any]) -> bool:
+    try:
+        return _fits(key_fields(apps.get_model(value["of"])), as_key(value["key"]))
+    except LookupError:
+        return False
 
 
 def _fits(fields: Sequence[SyncField], key: Any) -> bool:
@@ -112,7 +127,9 @@ class Reader:
         self.pk_column = f"t.{self.quote(pk.name)}"
         self.pk_sql = pk.codec(connection.vendor).key_sql(self.pk_column, connection.vendor)
         self.columns.append(self.pk_sql)
-        self._content = [self._node(field, "t") for field in (model.fields if fields is None else fields)]
+        read = model.fields if fields is None else fields
+        self._content = [self._node(field, "t") for field in read]
+        self._generic = generics.slots(read)
         names = model.names
         self._key = [
             self._content[names.index(f.name)] if fields is None and f.name in names else self._node(f, "t")
@@ -178,8 +195,15 @@ class Reader:
         """``SELECT … FROM … t JOIN …``; ``more``: further columns, behind ours."""
         return f"SELECT {', '.join(self.columns)}{more} FROM {self.table} t {' '.join(self.joins)}"
 
-    def row(self, values: Sequence[Any]) -> Stored:
-        """The row from what the driver gave for :meth:`select`."""
+    def rows(self, found: Iterable[Sequence[Any]]) -> list[Stored]:
+        """The rows from what the driver gave for :meth:`select`."""
+        rows = [self._row(values) for values in found]
+        if not self._generic or not rows:
+            return rows
+        contents = generics.named([row.content for row in rows], self._generic, partial(_keys_of, self.connection))
+        return [row._replace(content=content) for row, content in zip(rows, contents, strict=True)]
+
+    def _row(self, values: Sequence[Any]) -> Stored:
         if self._odd and bytes in set(map(type, values)):
             values = self._strange(values)
         elif self._decoders:
@@ -206,11 +230,19 @@ class Reader:
 
     def by_pk(self, pks: Iterable[str]) -> dict[str, Stored]:
         """The rows with these local primary keys, by primary key."""
-        found = {}
-        for values in select_in(self.connection, self.select(), self.pk_column, self.model.pk, pks):
-            row = self.row(values)
-            found[row.pk] = row
-        return found
+        found = select_in(self.connection, self.select(), self.pk_column, self.model.pk, pks)
+        return {row.pk: row for row in self.rows(found)}
+
+
+def _keys_of(connection: Any, label: str, pks: set[str]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """The keys of the rows of that model that have these local primary keys, and of those whose tombstones have them."""
+    model = apps.get_model(label)
+    identity = identity_of(model)
+    named = SyncModel(label, model, key_fields(model, identity), identity, "latest", "both", None, through=False)
+    standing = {pk: as_list(row.key) for pk, row in Reader(connection, named, ()).by_pk(pks).items()}
+    left = pks - standing.keys()
+    graves = states.load(connection, label, left) if left else {}
+    return standing, {pk: as_list(key_from_json(s.key)) for pk, s in graves.items() if s.deleted and s.key}
 
 
 def _enforced(field: SyncField) -> bool:

@@ -15,6 +15,7 @@ from peersync import bases, states
 from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
 from peersync.feed import Collector, header, opened
+from peersync.generics import GenericId
 from peersync.histories import check_points, known, point_at
 from peersync.marks import narrowed
 from peersync.records import Batch, Bulk, Caller, Point, Row
@@ -51,7 +52,7 @@ def bulk_allowed(view: View, model: SyncModel) -> bool:
 
 
 def _plain(field: SyncField) -> bool:
-    return field.target is None or plain_reference(field)
+    return not isinstance(field, GenericId) and (field.target is None or plain_reference(field))
 
 
 def note_reader(alias: str, reader: str) -> None:
@@ -171,7 +172,7 @@ class _Page:
         limit = most or self._fitting(where, parameters)
         with self.connection.cursor() as cursor:
             cursor.execute(f"{self.reader.select()}{where} ORDER BY {self.reader.pk_column} LIMIT {limit}", parameters)
-            stored = {row.pk: row for row in map(self.reader.row, cursor.fetchall())}
+            stored = {row.pk: row for row in self.reader.rows(cursor.fetchall())}
         found_states = states.load(self.connection, self.model.label, stored)
         return self._collect(found_states, stored), list(stored)[-1] if len(stored) == limit else None
 

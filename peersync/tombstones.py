@@ -67,8 +67,7 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     stand_in = SyncModel(str(field.target), target, parts, identity_of(target), "latest", "both", None, through=False)
     reader = Reader(node.connection, stand_in, parts)
     found: dict[Any, Key] = {}
-    for row in select_in(node.connection, reader.select(), reader.pk_column, stand_in.pk, texts):
-        stored = reader.row(row)
+    for stored in reader.rows(select_in(node.connection, reader.select(), reader.pk_column, stand_in.pk, texts)):
         found[texts[stored.pk]] = tuple(as_key(v) if isinstance(v, list) else v for v in stored.content)
     gone = states.load(node.connection, str(field.target), [t for t, v in texts.items() if v not in found])
     for pk, state in gone.items():

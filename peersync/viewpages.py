@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 
+from peersync.generics import has_key, of_model
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, as_key, find_model, pk_list, pk_parameter
 from peersync.transactions import NodeRow
@@ -65,4 +66,23 @@ def with_elsewhere(view: View, connection: Any, model: SyncModel, stored: Mappin
                 content = list(found[pk].content)
                 content[place] = ELSEWHERE
                 found[pk] = found[pk]._replace(content=tuple(content))
+    _hide_pointers(view, connection, model, found)
     return found
+
+
+def _hide_pointers(view: View, connection: Any, model: SyncModel, found: dict[str, Stored]) -> None:
+    """The same for object ids of generic foreign keys, nullable or not: no row is hidden for what it points to so."""
+    for field in model.generic_ids:
+        place = model.names.index(field.name)
+        for label in field.labels:
+            if not view.filtered(label):
+                continue
+            said = {pk: value for pk, row in found.items() if of_model(value := row.content[place], label)}
+            keys = {pk: as_key(value["key"]) for pk, value in said.items() if has_key(value)}
+            local = find_model(connection, view.registry.models[label], keys.values())
+            seen = view.visible(label, local.values())
+            shown = {pk for pk, key in keys.items() if local.get(key) in seen}
+            for pk in said.keys() - shown:
+                content = list(found[pk].content)
+                content[place] = ELSEWHERE
+                found[pk] = found[pk]._replace(content=tuple(content))

@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "tests.zoo",
     "tests.typed",
     "tests.shapes",
+    "tests.generic",
 ]
 MIDDLEWARE: list[str] = []
 

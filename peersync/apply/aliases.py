@@ -17,6 +17,7 @@ from peersync import origins, states, views
 from peersync.apply.matching import matched
 from peersync.apply.naming import in_parts
 from peersync.apply.session import Pending, Session
+from peersync.generics import GenericId, has_key
 from peersync.records import Key
 from peersync.registry import NamePart, SyncField, SyncModel, key_fields
 from peersync.rows import NO_ROW, as_key, key_json
@@ -201,5 +202,7 @@ def _collect(fields: Sequence[SyncField], values: Sequence[Any], used: dict[str,
             used[fields[0].owner].add(tuple(values))
         return
     for field, value in zip(fields, values, strict=True):
+        if isinstance(field, GenericId) and has_key(value) and value["of"] in field.labels:
+            _collect(key_fields(apps.get_model(value["of"])), as_key(value["key"]), used)
         if field.target is not None and isinstance(value, (list, tuple)):
             _collect(key_fields(apps.get_model(field.target)), as_key(value), used)

@@ -222,7 +222,7 @@ class _Loader:
                 self.connection.cursor() as cursor,
             ):
                 cursor.execute(f"SELECT {', '.join(reader.columns)} FROM {STAGE} t")
-                found = [reader.row(values) for values in cursor.fetchall()]
+                found = reader.rows(cursor.fetchall())
         except DatabaseError as error:
             raise WireError(f"A run of rows of {self.model.label} is not of the types of its columns.") from error
         version = dict.fromkeys((batch.source_install, *batch.baselines.get(self.model.label, ())), 0)

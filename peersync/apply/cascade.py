@@ -111,7 +111,7 @@ def _keep(
     reader = Reader(session.connection, hanging)
     column = f"t.{reader.quote(field.column)}"
     values = referenced(session.connection, model, field.target_column, texts)
-    rows = [reader.row(row) for row in select_in(session.connection, reader.select(), column, field.raw, values)]
+    rows = reader.rows(select_in(session.connection, reader.select(), column, field.raw, values))
     for row in rows:
         entry: dict[str, Any] = {"model": hanging.label, "pk": row.pk}
         entry["fields"] = dict(zip(hanging.names, row.content, strict=True))

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from peersync import states
+from peersync.apply import pointers
 from peersync.apply.cascade import Dependents, dependents
 from peersync.apply.session import Pending, Session
 from peersync.codec import key_text
+from peersync.generics import GenericId
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, as_key, find, key_from_json, referenced, select_in
@@ -48,6 +50,7 @@ class Weigher:
         self.session = session
         self.connection = session.connection
         self.models = session.view.registry.models
+        self.rank = session.view.registry.rank
         self.set: dict[Place, Pending] = {p.place: p for p in pendings if p.writes}
         self.by_pk = {(p.row.model, p.local.pk): p for p in self.set.values() if p.local.pk is not None}
         self.blocked: dict[Place, Block] = {}
@@ -67,6 +70,7 @@ class Weigher:
             model = self.models[label]
             written = [p for p in pendings if p.content is not None]
             self._look_at_parents(model, written)
+            self._look_at_pointers(model, written)
             self._look_at_uniques(model, written)
             self._look_at_children(model, [p for p in pendings if p.deletes])
         self._settle()
@@ -95,6 +99,20 @@ class Weigher:
                 standing = {key: text for key, text in standing.items() if text not in hidden}
             for place, key in values.items():
                 self.parents.setdefault(place, []).append((field, (target, key), key in standing))
+
+    def _look_at_pointers(self, model: SyncModel, pendings: list[Pending]) -> None:
+        """Rows that generic foreign keys point to."""
+        for one in model.generic_ids:
+            values: dict[Place, Place] = {}
+            for pending in pendings:
+                parent = pointers.place_of(said) if (said := _said(pending, pending.content, one.name)) else None
+                # what stands here already is no news, whoever may see it
+                if parent is not None and said != _said(pending, pending.local.content, one.name):
+                    values[pending.place] = parent
+            found = pointers.standing(self.session, values.values())
+            seen = pointers.visible(self.session, found)
+            for place, parent in values.items():
+                self.parents.setdefault(place, []).append((one, parent, parent in seen))
 
     def _hidden(self, target: str, field: SyncField, texts: set[str]) -> set[str]:
         from peersync import views
@@ -126,7 +144,7 @@ class Weigher:
             value = pending.content[pending.names.index(one.name)]
             if value is None or one.raw.wire in ("float", "json") or one.raw.wire.startswith("native"):
                 return None
-            texts.append(key_text(value) if not isinstance(value, (list, tuple)) else repr(value))
+            texts.append(_text(value))
         return tuple(texts)
 
     def _note_holders(
@@ -147,44 +165,39 @@ class Weigher:
     def _stored(self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]) -> dict[Values, str]:
         """Who holds these values: texts → local primary key."""
         reader = Reader(self.connection, model, fields)
-        lead = next((i for i, f in enumerate(fields) if f.target is None), None)
+        lead = next((i for i, f in enumerate(fields) if f.target is None and not isinstance(f, GenericId)), None)
         quote = self.connection.ops.quote_name
         if lead is None:
             return self._stored_by_keys(model, fields, wanted)
         column = f"t.{quote(fields[lead].column)}"
-        found = {}
-        for values in select_in(
-            self.connection, reader.select(), column, fields[lead].raw, {texts[lead] for texts in wanted}
-        ):
-            row = reader.row(values)
-            texts = tuple(key_text(v) if not isinstance(v, (list, tuple)) else repr(v) for v in row.content)
-            if texts in wanted:
-                found[texts] = row.pk
-        return found
+        return self._held(reader, column, fields[lead], {texts[lead] for texts in wanted}, wanted)
+
+    def _held(
+        self, reader: Reader, column: str, lead: SyncField, held: set[str], wanted: set[Values]
+    ) -> dict[Values, str]:
+        """Of the rows whose ``lead`` holds one of these texts: who holds what is wanted."""
+        rows = reader.rows(select_in(self.connection, reader.select(), column, lead.raw, held))
+        found = {tuple(map(_text, row.content)): row.pk for row in rows}
+        return {texts: pk for texts, pk in found.items() if texts in wanted}
 
     def _stored_by_keys(self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]) -> dict[Values, str]:
         """The same for a constraint over foreign keys alone (a one-to-one, a pair): looked up by the first one's rows."""
-        first = fields[0]
-        keys = {as_key(value): value for value in self._first_values(model, first)}
-        local = find(self.connection, str(first.target), keys, first.target_column)
-        reader = Reader(self.connection, model, fields)
-        quote = self.connection.ops.quote_name
-        found = {}
-        for values in select_in(
-            self.connection, reader.select(), f"t.{quote(first.column)}", first.raw, set(local.values())
-        ):
-            row = reader.row(values)
-            texts = tuple(key_text(v) if not isinstance(v, (list, tuple)) else repr(v) for v in row.content)
-            if texts in wanted:
-                found[texts] = row.pk
-        return found
+        first = next((f for f in fields if isinstance(f, GenericId)), fields[0])
+        said = list(self._first_values(model, first))
+        if isinstance(first, GenericId):
+            local = pointers.local_texts(self.session, first, said)
+        else:
+            keys = {as_key(_hashable(value)) for value in said}
+            local = set(find(self.connection, str(first.target), keys, first.target_column).values())
+        column = f"t.{self.connection.ops.quote_name(first.column)}"
+        return self._held(Reader(self.connection, model, fields), column, first, local, wanted)
 
     def _first_values(self, model: SyncModel, first: SyncField) -> Iterable[Any]:
         for pending in self.set.values():
             if pending.row.model == model.label and pending.content and first.name in pending.names:
                 value = pending.content[pending.names.index(first.name)]
                 if value is not None:
-                    yield _hashable(value)
+                    yield value
 
     def _look_at_children(self, model: SyncModel, pendings: list[Pending]) -> None:
         if not pendings:
@@ -236,6 +249,8 @@ class Weigher:
         for one, parent, stands in self.parents.get(place, ()):
             leaving = self.set.get(parent)
             there = stands if leaving is None else leaving.content is not None
+            if isinstance(one, GenericId) and not stands and self.rank[parent[0]] > self.rank[place[0]]:
+                there = False  # it has no number yet when this row is written
             if not there:
                 return Block("parent", [parent], f"{one.name} points to a row that is not here")
         for columns, texts, holder in self.holders.get(place, ()):
@@ -279,6 +294,16 @@ class Weigher:
         """The wire keys of rows that stand here."""
         reader = Reader(self.connection, self.models[label])
         return [(label, row.key) for row in reader.by_pk(list(pks)[:100]).values()]
+
+
+def _said(pending: Pending, content: Sequence[Any] | None, name: str) -> Any:
+    """What a content of that row says of a field; None where it does not have it."""
+    return content[pending.names.index(name)] if content is not None and name in pending.names else None
+
+
+def _text(value: Any) -> str:
+    """One text for one value: who else has it is looked up by that."""
+    return repr(value) if isinstance(value, (list, tuple, dict)) else key_text(value)
 
 
 def _hashable(value: Any) -> Any:

@@ -46,7 +46,7 @@ def complete(session: Session, pendings: Sequence[Pending]) -> None:
     for pending in pendings:
         by_model.setdefault(pending.row.model, []).append(pending)
     for label, rows in by_model.items():
-        values = Values(session.connection, session.model(label))
+        values = Values(session.connection, session.model(label), session.view)
         for pending in rows:
             values.complete(pending)
 
@@ -58,7 +58,7 @@ class _Loader:
         self.session, self.model = session, model
         self.connection = session.connection
         self.reader = Reader(self.connection, model)
-        self.values = Values(self.connection, model)
+        self.values = Values(self.connection, model, session.view)
 
     def load(self, pendings: list[Pending]) -> None:
         pks = self._local_keys(pendings)

@@ -8,8 +8,9 @@ from typing import Any
 from peersync import bases, origins
 from peersync.apply.naming import in_parts
 from peersync.apply.session import Pending, Session
+from peersync.generics import GenericId
 from peersync.records import Key
-from peersync.registry import SyncModel
+from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored
 
 Found = dict[str, dict[Key, int]]
@@ -94,7 +95,11 @@ class _Rivals:
         said = in_parts(chosen, pending.row.content or (), names or {})
         stands: list[Any] = [row.content[self.model.names.index(name)] for name in pending.names]
         pairs = zip(chosen, said, stands, strict=True)
-        return all(one == other for field, one, other in pairs if names is not None or field.target is None)
+        return all(one == other for field, one, other in pairs if names is not None or not _points(field))
+
+
+def _points(field: SyncField) -> bool:
+    return field.target is not None or isinstance(field, GenericId)
 
 
 def _number(keys: Sequence[Key]) -> int | None:

@@ -14,9 +14,10 @@ from django.apps import apps
 
 from peersync import states
 from peersync.apply.session import Pending, Session
+from peersync.generics import GenericId, has_key
 from peersync.records import Key, Row
 from peersync.registry import SyncField, SyncModel, key_fields
-from peersync.rows import Reader, as_key, as_part, as_value, find_model, plain_reference
+from peersync.rows import Reader, as_key, as_list, as_part, as_value, find_model, plain_reference
 from peersync.tombstones import unread_names
 from peersync.versions import covers
 
@@ -129,7 +130,7 @@ def translate(session: Session, pendings: Sequence[Pending]) -> None:
 
 
 def _pointing(model: SyncModel) -> bool:
-    return any(not plain_reference(field) for field in model.foreign_keys)
+    return bool(model.generic_ids) or any(not plain_reference(field) for field in model.foreign_keys)
 
 
 def _names_now(session: Session) -> Names:
@@ -157,6 +158,9 @@ def in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -
         return tuple(values)
     found = []
     for field, value in zip(fields, values, strict=True):
+        if isinstance(field, GenericId) and has_key(value) and value["of"] in field.labels:
+            found.append(_repointed(value, names))
+            continue
         if field.target is None or value is None or isinstance(value, dict) or plain_reference(field):
             found.append(value)
             continue
@@ -164,3 +168,10 @@ def in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -
         inner = names.get(field.target, {}).get(key) or in_parts(key_fields(apps.get_model(field.target)), key, names)
         found.append(value if inner == key else as_part(inner) if isinstance(value, tuple) else as_value(inner))
     return tuple(found)
+
+
+def _repointed(value: dict[str, Any], names: Names) -> dict[str, Any]:
+    """An object id with another name for the row that it points to."""
+    label, key = value["of"], as_key(value["key"])
+    inner = names.get(label, {}).get(key) or in_parts(key_fields(apps.get_model(label)), key, names)
+    return value if inner == key else {**value, "key": as_list(inner)}

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
+from peersync.generics import GenericId, formed
 from peersync.policies import INCOMING, LOCAL, MANUAL, Answer, Contest, Policy, own_function
 from peersync.registry import SyncField, SyncModel
 
@@ -79,6 +80,8 @@ def _check(contest: Contest, answer: Any, fields: Mapping[str, SyncField], conne
 def _valid(field: SyncField, value: Any, connection: Any) -> bool:
     if value is None:
         return field.null
+    if isinstance(field, GenericId) and isinstance(value, dict):
+        return formed(value)
     if field.target is not None:
         return _reference(value, _REFERENCE_DEPTH)
     return bool(field.raw.on(connection).valid(value))

@@ -35,7 +35,7 @@ def candidates(session: Session, label: str) -> tuple[Key, ...]:
         parameters = [local_value(session.connection, model.pk, progress.owed)]
     with session.connection.cursor() as cursor:
         cursor.execute(f"{reader.select()}{where} ORDER BY {reader.pk_column} LIMIT {PROOF_ROWS}", parameters)
-        rows = [reader.row(values) for values in cursor.fetchall()]
+        rows = reader.rows(cursor.fetchall())
     owed = rows[-1].pk if len(rows) == PROOF_ROWS else None
     session.checkpoint.progress[label] = replace(progress, owed=owed)
     keys = [row.key for row in rows]

@@ -17,6 +17,7 @@ from peersync.apply.circles import numbers_ahead
 from peersync.apply.constraints import Block, Place, Plan, Weigher
 from peersync.apply.loading import load
 from peersync.apply.numbers import given, note_names
+from peersync.apply.pointers import place_of
 from peersync.apply.records import record
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Pending, Session, decide_all
@@ -239,27 +240,31 @@ def _levels(model: SyncModel, rows: list[Pending]) -> tuple[list[list[Pending]],
     Second: those that point at each other in a circle, or at themselves, and what hangs on them.
     """
     own = [f.name for f in model.foreign_keys if f.target == model.label and not plain_reference(f)]
+    own += [f.name for f in model.generic_ids if model.label in f.labels]
     if not own or not rows:
         return [rows] if rows else [], []
     levels: list[list[Pending]] = []
     left = {p.row.key: p for p in rows}
-    while ready := [p for p in left.values() if not any(key in left for key in _own_keys(p, own))]:
+    while ready := [p for p in left.values() if not any(key in left for key in _own_keys(model, p, own))]:
         levels.append(ready)
         for pending in ready:
             del left[pending.row.key]
     return levels, list(left.values())
 
 
-def _own_keys(pending: Pending, names: Sequence[str]) -> list[tuple[object, ...]]:
+def _own_keys(model: SyncModel, pending: Pending, names: Sequence[str]) -> list[tuple[object, ...]]:
     values = [(pending.content or ())[pending.names.index(n)] for n in names if n in pending.names]
-    return [as_key(value) for value in values if value is not None]
+    generic = [place[1] for value in values if (place := place_of(value)) is not None and place[0] == model.label]
+    return generic + [as_key(value) for value in values if value is not None and not isinstance(value, dict)]
 
 
 def _unbound(model: SyncModel, pending: Pending) -> Pending:
     """The row without what it says of others of its own model: those have no local key yet."""
     own = {f.name for f in model.foreign_keys if f.target == model.label}
+    generic = {f.name: f.empty for f in model.generic_ids}
     content = tuple(
-        None if name in own else value for name, value in zip(pending.names, pending.content or (), strict=True)
+        None if name in own else generic[name] if name in generic and place_of(value) is not None else value
+        for name, value in zip(pending.names, pending.content or (), strict=True)
     )
     decision = None if pending.decision is None else replace(pending.decision, content=None)
     return replace(pending, row=replace(pending.row, content=content), decision=decision)

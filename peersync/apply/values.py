@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from peersync.apply import pointers
 from peersync.apply.session import Pending
 from peersync.codec import Codec, is_odd
 from peersync.errors import WireError
+from peersync.generics import GenericId, formed
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import key_json
-from peersync.views import ELSEWHERE
+from peersync.views import ELSEWHERE, View
 
 
 class Values:
     """Of one model on one database."""
 
-    def __init__(self, connection: Any, model: SyncModel) -> None:
-        self.model = model
+    def __init__(self, connection: Any, model: SyncModel, view: View) -> None:
+        self.model, self.view = model, view
         self.fields = {field.name: field for field in model.fields}
         self.codecs = {field.name: field.raw.on(connection) for field in model.fields}
         self.keys = [field.raw.codec(connection.vendor) for field in model.key]
@@ -55,6 +57,8 @@ class Values:
 
     def _taken(self, pending: Pending, field: SyncField, value: Any, here: Any) -> Any:
         """The value to take: what stands here, where that says the same."""
+        if isinstance(field, GenericId) and isinstance(value, dict):
+            return self._pointed(pending, field, value, here)
         if field.target is not None:
             if value == ELSEWHERE:
                 return here
@@ -66,6 +70,21 @@ class Values:
             self._judge(pending, field, codec, value)
         elif codec.alike is not None and here is not None and value != here and codec.alike(value) == codec.alike(here):
             return here
+        return value
+
+    def _pointed(self, pending: Pending, field: GenericId, value: dict[str, Any], here: Any) -> Any:
+        if value == ELSEWHERE:
+            return field.empty if pending.local.content is None else here
+        if not formed(value):
+            self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
+        elif value["of"] not in field.labels:
+            pending.unfit = pending.unfit or f"{field.name}: points to a row of a model that is not synchronised here"
+        elif value.get("gone") is not None and not self.codecs[field.name].valid(value["gone"]):
+            self._judge(pending, field, self.codecs[field.name], value["gone"])
+        elif pointers.emptied(field, value, here) and self.view.filtered(value["of"]):
+            return here  # it was hidden from the peer what this points to
+        else:
+            return pointers.taken(value, here)
         return value
 
     def _judge(self, pending: Pending, field: SyncField, codec: Codec, value: Any) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from peersync.apply.defaults import Default, defaults
+from peersync.apply.pointers import Pointers
 from peersync.apply.session import Pending, Session
 from peersync.codec import held, is_odd, key_text
+from peersync.generics import GenericId
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel
 from peersync.rows import as_key, find, find_model, local_value, pk_list, pk_parameter, plain_reference
@@ -37,6 +39,9 @@ class Writer:
             wires = [(p.content or ())[place] for p in pendings]
             # what a policy made of both versions may have such a value from the row that stands here
             odd = any(p.odd or (not self.postgres and p.content is not p.row.content) for p in pendings)
+            if isinstance(field, GenericId) and any(isinstance(wire, dict) for wire in wires):
+                found = Pointers(self.session, field, wires)
+                wires = [found.local(wire) for wire in wires]
             values.append(self._local(field, wires) if field.target else self._encoded(field, wires, odd=odd))
         return fields, values
 

@@ -11,6 +11,7 @@ from peersync.checks.messages import has_errors, message
 from peersync.checks.sections import sections
 from peersync.codec import usable_as_key, wire_type
 from peersync.conf import Settings
+from peersync.generics import generic_ids
 from peersync.registry import ORIGIN, expand, identity_of, label_of, natural_fields, numbered
 
 _HAVE_EMPTY = frozenset(("text", "int", "float", "decimal", "bool", "bytes", "duration"))
@@ -83,6 +84,9 @@ def _fields_of_identity(model: type[Model], names: tuple[str, ...]) -> Iterator[
         elif getattr(field, "generated", False):
             text = f"The identity of {label} has {field.name}, which the database generates."
             yield message("E019", text, "Name the fields that it is made of.", model)
+    for name in set(names) & generic_ids(model).keys():
+        text = f"The identity of {label} has {name}, which a generic foreign key counts as the number of a row."
+        yield message("W013", text, f'Name other fields, or write "{label}": "origin" into IDENTITY.', model)
     if cycle := _cycle(model, ()):
         text = f"The identity of {label} needs itself: {' → '.join(cycle)}."
         yield message("E019", text, f'Write "{label}": "pk" into IDENTITY, or name other fields.', model)

@@ -297,6 +297,11 @@ def test_identity_that_cannot_name_a_row(label: str, names: list[str], says: str
     assert says in one("E019", {"MODELS": [label], "IDENTITY": {label: names}})
 
 
+def test_an_object_id_in_an_identity() -> None:
+    identity = {"generic.Mark": ["content_type", "object_id"]}
+    assert "object_id" in one("W013", {"MODELS": ["generic.Mark"], "IDENTITY": identity})
+
+
 @pytest.mark.parametrize(
     "setting",
     [{"EXCLUDE": {"auth.Group": ["name"]}}, {"PEERS": {"b": {"MODELS": ["auth.Group"]}}}],
