@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.db import models
 from django.db.models import Field, ForeignKey, Model
@@ -147,11 +148,17 @@ def key_fields(model: type[Model], identity: tuple[str, ...] | None = None) -> t
     names = identity_of(model) if identity is None else identity
     meta = model._meta
     if not names:
-        return (sync_field(meta.pk),)
+        return tuple(sync_field(field) for field in meta.pk_fields)
     if names == (ORIGIN,):
         pk = RawColumn(str(meta.pk.column), meta.pk)
         return tuple(NamePart(name, pk, owner=label_of(model)) for name in (ORIGIN, "@there"))
     return tuple(sync_field(meta.get_field(name)) for name in names)  # type: ignore[arg-type]  # checks.py refuses relations without a column
+
+
+def plain_reference(field: SyncField) -> bool:
+    """Whether what a foreign key's column holds is the wire key of its target: no row has to be looked up."""
+    parts = key_fields(apps.get_model(str(field.target)))
+    return len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column
 
 
 def identity_of(model: type[Model]) -> tuple[str, ...]:

@@ -66,8 +66,7 @@ class _Rows:
         """Text of the key's parts, which has one order on every database (COLLATE "C"; numbers by length first)."""
         found = []
         for node in self.reader.key_leaves():
-            expression = self.reader.columns[node]
-            text = f"({expression})::text" if self.connection.vendor == "postgresql" else f"CAST({expression} AS TEXT)"
+            text = self.reader.texts[node]
             collate = ' COLLATE "C"' if self.connection.vendor == "postgresql" else ""
             found += [f"length({text})", f"{text}{collate}"]
         return found

@@ -31,13 +31,16 @@ from peersync.columns import (
     label_of,
     natural_fields,
     numbered,
+    plain_reference,
     sync_field,
 )
 from peersync.conf import PeerSettings, Settings, settings
 from peersync.generics import GenericId, generic_ids, targets_of
+from peersync.local_keys import LocalKey
 from peersync.ordering import parents_first
 from peersync.patterns import expand
 from peersync.policies import looks_at_fields
+from peersync.queries import key_of
 
 __all__ = [
     "NATURAL",
@@ -84,6 +87,11 @@ class SyncModel:
         return self.model._meta.db_table
 
     @cached_property
+    def local(self) -> LocalKey:
+        """What the row states and the journal know a row by."""
+        return key_of(self.model)
+
+    @cached_property
     def pk(self) -> RawColumn:
         field = self.model._meta.pk
         return RawColumn(str(field.column), field)
@@ -98,8 +106,8 @@ class SyncModel:
 
     @cached_property
     def plain_key(self) -> bool:
-        """The key is the local primary key itself: the same number names the row on every node."""
-        return not self.identity and self.key[0].target is None
+        """The key is the local primary key itself: the same values name the row on every node."""
+        return not self.identity and all(part.target is None or plain_reference(part) for part in self.key)
 
     @cached_property
     def brings_pk(self) -> bool:
@@ -124,7 +132,7 @@ class SyncModel:
 
     @cached_property
     def excluded_columns(self) -> tuple[str, ...]:
-        kept = {field.column for field in self.fields} | {self.pk.name}
+        kept = {field.column for field in self.fields} | set(self.local.names)
         return tuple(str(f.column) for f in self.model._meta.local_concrete_fields if f.column not in kept)
 
     @cached_property

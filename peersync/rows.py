@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from django.apps import apps
 
 from peersync import generics, origins, states
-from peersync.codec import ODD, Convert, held, is_odd, key_text, key_value
+from peersync.codec import Convert, key_text
+from peersync.columns import plain_reference
 from peersync.errors import WireError
+from peersync.local_keys import NO_ROW, LocalKey, local_value, select_in
 from peersync.records import Key
 from peersync.registry import ORIGIN, NamePart, RawColumn, SyncField, SyncModel, identity_of, key_fields
-from peersync.states import chunks, text_list
 
+__all__ = [
+    "NO_ROW",
+    "Reader",
+    "Stored",
+    "as_key",
+    "check_keys",
+    "existing",
+    "find",
+    "find_model",
+    "holding",
+    "key_from_json",
+    "key_json",
+    "local_value",
+    "pk_value",
+    "plain_reference",
+    "referenced",
+    "select_in",
+]
 Node = int | list["Node"]
-NO_ROW = "~"
-"""What the local key of a state begins with whose row never stood here."""
 
 
 class Stored(NamedTuple):
@@ -68,7 +85,7 @@ def key_from_json(text: str) -> Key:
 
 def pk_value(model: SyncModel, pk: str) -> Any:
     """The wire value of a local primary key that is given as text."""
-    return key_value(model.pk.wire, pk)
+    return model.local.key(pk)[0]
 
 
 def check_keys(model: SyncModel, keys: Iterable[Key]) -> None:
@@ -123,9 +140,10 @@ class Reader:
         self._decoders: dict[int, Convert] = {}
         self._odd: dict[int, Convert] = {}
         self._soft: dict[int, Convert] = {}
-        pk = model.pk
-        self.pk_column = f"t.{self.quote(pk.name)}"
-        self.pk_sql = pk.codec(connection.vendor).key_sql(self.pk_column, connection.vendor)
+        self.texts: dict[int, str] = {}
+        """SQL of the key text of each leaf, by its place in :attr:`columns`."""
+        self.pk_order = model.local.order(connection, "t")
+        self.pk_sql = model.local.text(connection, "t")
         self.columns.append(self.pk_sql)
         read = model.fields if fields is None else fields
         self._content = [self._node(field, "t") for field in read]
@@ -143,8 +161,10 @@ class Reader:
 
     def _leaf(self, alias: str, raw: RawColumn) -> int:
         codec = raw.on(self.connection)
-        self.columns.append(codec.read_sql(f"{alias}.{self.quote(raw.name)}"))
+        column = f"{alias}.{self.quote(raw.name)}"
+        self.columns.append(codec.read_sql(column))
         index = len(self.columns) - 1
+        self.texts[index] = codec.key_sql(column, self.connection.vendor)
         for kept, convert in ((self._decoders, codec.decode), (self._odd, codec.odd), (self._soft, codec.soften)):
             if convert is not None:
                 kept[index] = convert
@@ -230,7 +250,7 @@ class Reader:
 
     def by_pk(self, pks: Iterable[str]) -> dict[str, Stored]:
         """The rows with these local primary keys, by primary key."""
-        found = select_in(self.connection, self.select(), self.pk_column, self.model.pk, pks)
+        found = select_in(self.connection, self.select(), self.model.local, pks, "t")
         return {row.pk: row for row in self.rows(found)}
 
 
@@ -250,12 +270,6 @@ def _enforced(field: SyncField) -> bool:
     return bool(getattr(field.raw.field, "db_constraint", False))
 
 
-def plain_reference(field: SyncField) -> bool:
-    """Whether what a foreign key's column holds is the wire key of its target: no row has to be looked up."""
-    parts = key_fields(apps.get_model(str(field.target)))
-    return len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column
-
-
 def _built(node: Node, values: Sequence[Any]) -> Any:
     if isinstance(node, int):
         return values[node]
@@ -263,78 +277,32 @@ def _built(node: Node, values: Sequence[Any]) -> Any:
     return None if all(part is None for part in built) else built
 
 
-def pk_list(connection: Any, column: str, raw: RawColumn) -> str:
-    """``column IN (list)`` for a list of key texts, in a form that uses the index of the column."""
-    codec = raw.codec(connection.vendor)
-    if connection.vendor == "postgresql":
-        return f"{column} IN (SELECT {codec.write_sql('x')} FROM unnest(%s::text[]) AS u(x))"
-    if codec.wire == "bytes":
-        return text_list(connection, codec.key_sql(column, connection.vendor))
-    return f"{column} IN (SELECT value FROM json_each(%s))"
-
-
-def pk_parameter(connection: Any, raw: RawColumn, pks: Iterable[str]) -> Any:
-    if connection.vendor == "postgresql":
-        return [local_value(connection, raw, pk) for pk in pks] if raw.codec("postgresql").encode else list(pks)
-    if raw.codec(connection.vendor).wire == "bytes":
-        return json.dumps(list(pks))
-    return json.dumps([local_value(connection, raw, pk) for pk in pks])
-
-
-def local_value(connection: Any, raw: RawColumn, pk: str) -> Any:
-    """The driver's parameter for a key that is given as text. A ValueError where it is none of the column's type."""
-    codec = raw.codec(connection.vendor)
-    if pk.startswith(ODD) and codec.wire != "text" and is_odd(pk):
-        return held(pk)
-    value = key_value(codec.wire, pk)
-    if codec.wire in ("int", "bool", "duration") and isinstance(value, str) and codec.judge(value) != "":
-        raise ValueError("no key of that type")
-    return codec.encode(value) if codec.encode else value
-
-
-def select_in(connection: Any, select: str, column: str, raw: RawColumn, pks: Iterable[str]) -> Iterator[Any]:
-    """Rows of ``select`` whose ``column`` is among the keys given as text, a few thousand keys a query."""
-    # a tombstone of a row that never stood here bears a name of ours, which may be none of the column's type
-    real = [pk for pk in pks if raw.wire == "text" or not pk.startswith(NO_ROW)]
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite" and (strange := [pk for pk in real if _strange(pk)]):
-            real = [pk for pk in real if not _strange(pk)]
-            text = raw.codec("sqlite").key_sql(column, "sqlite")
-            for part in chunks(strange, _MARKS):
-                cursor.execute(f"{select} WHERE {text} IN ({', '.join(['%s'] * len(part))})", list(part))
-                yield from cursor.fetchall()
-        for part in chunks(real):
-            cursor.execute(f"{select} WHERE {pk_list(connection, column, raw)}", [pk_parameter(connection, raw, part)])
-            yield from cursor.fetchall()
-
-
-_MARKS = 500
-
-
-def _strange(pk: str) -> bool:
-    """Whether a list in JSON would not hand this key to SQLite as it is."""
-    return "\x00" in pk or pk.startswith(ODD)
-
-
 def referenced(connection: Any, model: SyncModel, column: str, pks: Iterable[str]) -> dict[str, str]:
     """What foreign keys that point to this column of ``model`` hold for these rows: text → local primary key."""
-    if column == model.pk.name:
+    if (column,) == model.local.names:
         return {pk: pk for pk in pks}
-    quote, vendor = connection.ops.quote_name, connection.vendor
+    quote = connection.ops.quote_name
     raw = next(RawColumn(column, f) for f in model.model._meta.local_concrete_fields if f.column == column)
-    text, pk = (one.codec(vendor).key_sql(quote(one.name), vendor) for one in (raw, model.pk))
-    select = f"SELECT {text}, {pk} FROM {quote(model.table)}"
-    rows = select_in(connection, select, quote(model.pk.name), model.pk, pks)
-    return {value: found for value, found in rows if value is not None}
+    text = raw.codec(connection.vendor).key_sql(quote(column), connection.vendor)
+    select = f"SELECT {text}, {model.local.text(connection)} FROM {quote(model.table)}"
+    return {value: found for value, found in select_in(connection, select, model.local, pks) if value is not None}
+
+
+def holding(connection: Any, model: SyncModel, column: str, texts: Iterable[str]) -> dict[str, str]:
+    """The rows that have one of these texts in a column of which no value stands twice: text → local primary key."""
+    if (column,) == model.local.names:
+        return {text: text for text in texts}
+    raw = next(RawColumn(column, f) for f in model.model._meta.local_concrete_fields if f.column == column)
+    held = LocalKey((raw,))
+    table = connection.ops.quote_name(model.table)
+    select = f"SELECT {held.text(connection)}, {model.local.text(connection)} FROM {table}"
+    return dict(select_in(connection, select, held, texts))
 
 
 def existing(connection: Any, model: SyncModel, pks: Iterable[str]) -> set[str]:
     """Those of the local primary keys under which a row stands."""
-    quote = connection.ops.quote_name
-    column = quote(model.pk.name)
-    text = model.pk.codec(connection.vendor).key_sql(column, connection.vendor)
-    select = f"SELECT {text} FROM {quote(model.table)}"
-    return {row[0] for row in select_in(connection, select, column, model.pk, pks)}
+    select = f"SELECT {model.local.text(connection)} FROM {connection.ops.quote_name(model.table)}"
+    return {row[0] for row in select_in(connection, select, model.local, pks)}
 
 
 def find(connection: Any, label: str, keys: Iterable[Key], wanted: str | None = None) -> dict[Key, str]:
@@ -365,21 +333,17 @@ def _find(
         for key in keys
         if all(key[i] in found for i, found in enumerate(local))
     }
-    pk = RawColumn(model._meta.pk.column, model._meta.pk)
-    if wanted is not None and wanted != pk.name:
-        field = next(f for f in model._meta.concrete_fields if f.column == wanted)
-        pk = RawColumn(wanted, field)
-    quote = connection.ops.quote_name
-    vendor = connection.vendor
-
-    def text(raw: RawColumn) -> str:
-        return raw.codec(vendor).key_sql(quote(raw.name), vendor)
-
-    select = f"SELECT {', '.join([text(pk), *(text(p.raw) for p in parts)])} FROM {quote(model._meta.db_table)}"
+    fields = model._meta.pk_fields
+    if wanted is not None:
+        fields = [next(f for f in model._meta.local_concrete_fields if f.column == wanted)]
+    pk = LocalKey(tuple(RawColumn(f.column, f) for f in fields))
+    texts_of = [pk, *(LocalKey((p.raw,)) for p in parts)]
+    table = connection.ops.quote_name(model._meta.db_table)
+    select = f"SELECT {', '.join(key.text(connection) for key in texts_of)} FROM {table}"
     found: dict[Key, str] = {}
     lead = parts[0] if len(parts) == 1 else max(parts, key=lambda p: len({t[parts.index(p)] for t in texts}))
     place = parts.index(lead)
-    for values in select_in(connection, select, quote(lead.column), lead.raw, {t[place] for t in texts}):
+    for values in select_in(connection, select, LocalKey((lead.raw,)), {t[place] for t in texts}):
         key = texts.get(tuple(values[1:]))
         if key is not None:
             found[key] = values[0]
@@ -392,11 +356,10 @@ def _find_named(connection: Any, model: Any, keys: list[Key], wanted: str | None
     pk = RawColumn(str(model._meta.pk.column), model._meta.pk)
     if wanted is None or wanted == pk.name:
         return found
-    quote, vendor = connection.ops.quote_name, connection.vendor
     raw = RawColumn(wanted, next(f for f in model._meta.concrete_fields if f.column == wanted))
-    texts = (one.codec(vendor).key_sql(quote(one.name), vendor) for one in (pk, raw))
-    select = f"SELECT {', '.join(texts)} FROM {quote(model._meta.db_table)}"
-    by_pk = dict(select_in(connection, select, quote(pk.name), pk, found.values()))
+    texts = ", ".join(LocalKey((one,)).text(connection) for one in (pk, raw))
+    select = f"SELECT {texts} FROM {connection.ops.quote_name(model._meta.db_table)}"
+    by_pk = dict(select_in(connection, select, LocalKey((pk,)), found.values()))
     return {key: by_pk[local] for key, local in found.items() if by_pk.get(local) is not None}
 
 

@@ -20,7 +20,7 @@ from peersync.histories import check_points, known, point_at
 from peersync.marks import narrowed
 from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncField, SyncModel
-from peersync.rows import Reader, Stored, local_value, plain_reference
+from peersync.rows import Reader, Stored, plain_reference
 from peersync.states import chunks, list_parameter, text_list
 from peersync.transactions import NodeRow, writing
 from peersync.versions import State
@@ -112,7 +112,7 @@ def _place(after: str | None) -> tuple[str, str | None]:
     part, _, place = after.partition(":")
     if part not in (TABLE_ROWS, EXITS, TOMBSTONES):
         raise WireError("'after' is not what a page of this snapshot gave.")
-    return part, place or None
+    return part, place if part == TABLE_ROWS else place or None
 
 
 class _Page:
@@ -127,12 +127,11 @@ class _Page:
     def _bounded(self, place: str | None) -> tuple[str, list[Any]]:
         if place is None:
             return "", []
-        codec = self.model.pk.codec(self.connection.vendor)
         try:
-            value = local_value(self.connection, self.model.pk, place)
+            beyond, parameters = self.model.local.beyond(self.connection, ">", place, "t")
         except ValueError as error:
             raise WireError("'after' is not what a page of this snapshot gave.") from error
-        return f" WHERE {self.reader.pk_column} > {codec.write_sql('%s')}", [value]
+        return f" WHERE {beyond}", parameters
 
     def rows(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
         where, parameters = self._bounded(place)
@@ -171,7 +170,7 @@ class _Page:
         """A page of rows, and the last local key where more may follow."""
         limit = most or self._fitting(where, parameters)
         with self.connection.cursor() as cursor:
-            cursor.execute(f"{self.reader.select()}{where} ORDER BY {self.reader.pk_column} LIMIT {limit}", parameters)
+            cursor.execute(f"{self.reader.select()}{where} ORDER BY {self.reader.pk_order} LIMIT {limit}", parameters)
             stored = {row.pk: row for row in self.reader.rows(cursor.fetchall())}
         found_states = states.load(self.connection, self.model.label, stored)
         return self._collect(found_states, stored), list(stored)[-1] if len(stored) == limit else None
@@ -210,7 +209,7 @@ class _Page:
         sizes = [size for field in self.model.fields if (size := self._size(field)) is not None]
         if not sizes:
             return self.limit
-        column = self.reader.pk_column
+        column = self.reader.pk_order
         summed = f"sum({' + '.join(sizes)}) OVER (ORDER BY {column} ROWS UNBOUNDED PRECEDING)"
         page = f"SELECT {summed} AS upto FROM {self.reader.table} t{where} ORDER BY {column} LIMIT {self.limit}"
         with self.connection.cursor() as cursor:
@@ -246,8 +245,7 @@ class _Page:
             return None
         first, last = bounds
         rows = self.reader.by_pk([first, last])
-        valid = self.model.pk.codec(vendor).valid
-        if not all(pk in rows and valid(rows[pk].key[0]) for pk in bounds):
+        if not all(pk in rows and self.model.local.valid(self.connection, rows[pk].key) for pk in bounds):
             return None
         found = self._copy(first, last) if vendor == "postgresql" else self._tuples(first, last)
         if found is None:
@@ -260,7 +258,8 @@ class _Page:
         """The first and the last local key of a full page."""
         where, parameters = self._bounded(place)
         limit = self._fitting(where, parameters)
-        select = f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t{where} ORDER BY {self.reader.pk_column}"
+        unordered = f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t{where} ORDER BY "
+        select = f"{unordered}{self.reader.pk_order}"
         with self.connection.cursor() as cursor:
             cursor.execute(f"{select} LIMIT 1", parameters)
             first = cursor.fetchone()
@@ -269,15 +268,13 @@ class _Page:
             cursor.execute(f"{select} LIMIT 1 OFFSET {limit - 1}", parameters)
             last = cursor.fetchone()
             if last is None:
-                cursor.execute(f"{select} DESC LIMIT 1", parameters)
+                back = self.model.local.order(self.connection, "t", back=True)
+                cursor.execute(f"{unordered}{back} LIMIT 1", parameters)
                 last = cursor.fetchone()
         return first[0], last[0]
 
     def _within(self, first: str, last: str) -> tuple[str, list[Any]]:
-        mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
-        column = self.reader.pk_column
-        pair = [local_value(self.connection, self.model.pk, pk) for pk in (first, last)]
-        return f"{column} >= {mark} AND {column} <= {mark}", pair
+        return self.model.local.within(self.connection, first, last, "t")
 
     def _touched(self, first: str, last: str) -> bool:
         """Whether a row of the run has a state, or was written just now.
@@ -295,7 +292,7 @@ class _Page:
             if cursor.fetchone() is None:
                 return False
             cursor.execute(
-                f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_column}",
+                f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_order}",
                 pair,
             )
             pks = [pk for (pk,) in cursor.fetchall()]
@@ -311,7 +308,7 @@ class _Page:
         where, pair = self._within(first, last)
         quote = self.connection.ops.quote_name
         columns = ", ".join(column.replace("{}", quote(f.column)) for f in self.model.fields)
-        select = f"SELECT {columns} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_column}"
+        select = f"SELECT {columns} FROM {self.reader.table} t WHERE {where} ORDER BY {self.reader.pk_order}"
         return select, pair
 
     def _copy(self, first: str, last: str) -> tuple[bytes, int] | None:

@@ -12,7 +12,7 @@ from peersync import origins, states
 from peersync.codec import key_text, key_value
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
-from peersync.rows import Reader, as_key, as_part, key_from_json, key_json, select_in
+from peersync.rows import Reader, as_key, as_part, holding, key_from_json, key_json
 from peersync.transactions import NodeRow
 from peersync.versions import State, join
 
@@ -65,10 +65,11 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
         return {value: (part,) for value, part in _part_keys(node, parts[0], values).items()}
     texts = {str(value): value for value in values}
     stand_in = SyncModel(str(field.target), target, parts, identity_of(target), "latest", "both", None, through=False)
-    reader = Reader(node.connection, stand_in, parts)
-    found: dict[Any, Key] = {}
-    for stored in reader.rows(select_in(node.connection, reader.select(), reader.pk_column, stand_in.pk, texts)):
-        found[texts[stored.pk]] = tuple(as_key(v) if isinstance(v, list) else v for v in stored.content)
+    holders = holding(node.connection, stand_in, field.target_column, texts)
+    standing = Reader(node.connection, stand_in, ()).by_pk(holders.values())
+    found: dict[Any, Key] = {texts[text]: standing[pk].key for text, pk in holders.items() if pk in standing}
+    if field.target_column != stand_in.local.names[0]:
+        return found  # of a row that is gone only its primary key is known, not what else pointed to it
     gone = states.load(node.connection, str(field.target), [t for t, v in texts.items() if v not in found])
     for pk, state in gone.items():
         if state.key:

@@ -13,7 +13,7 @@ from django.core.exceptions import EmptyResultSet
 
 from peersync.generics import has_key, of_model
 from peersync.registry import SyncModel
-from peersync.rows import Reader, Stored, as_key, find_model, pk_list, pk_parameter
+from peersync.rows import Reader, Stored, as_key, find_model
 from peersync.transactions import NodeRow
 from peersync.views import ELSEWHERE, ITS_OWN, OUT_OF_VIEW, View
 
@@ -26,10 +26,7 @@ _REMEMBERED = "EXISTS (SELECT 1 FROM peersync_filtermemory m WHERE m.node = %s A
 def rows_in_view(view: View, reader: Reader, place: str | None, limit: int) -> Where:
     """The next rows in view behind the local key ``place``, in its order."""
     pks = view.page(reader.model.label, place, limit)
-    return (
-        pk_list(reader.connection, reader.pk_column, reader.model.pk),
-        [pk_parameter(reader.connection, reader.model.pk, pks)],
-    )
+    return reader.model.local.among(reader.connection, pks, "t")
 
 
 def rows_that_left(view: View, node: NodeRow, peer: str, reader: Reader) -> Where:
@@ -38,11 +35,13 @@ def rows_that_left(view: View, node: NodeRow, peer: str, reader: Reader) -> Wher
     held = _REMEMBERED.format(reader.pk_sql, " AND m.place <> %s AND m.place <> %s")
     parameters: list[Any] = [peer, label, OUT_OF_VIEW, ITS_OWN]
     try:
-        query = view.in_view(label).order_by().values("pk").query
+        key = reader.model.local
+        query = view.in_view(label).order_by().values(*(part.field.attname for part in key.parts)).query
         shown, more = query.get_compiler(using=node.alias).as_sql()
     except EmptyResultSet:
         return held, parameters
-    return f"{held} AND {reader.pk_column} NOT IN ({shown})", [*parameters, *more]
+    columns = reader.pk_order if len(key.parts) == 1 else f"({reader.pk_order})"
+    return f"{held} AND {columns} NOT IN ({shown})", [*parameters, *more]
 
 
 def tombstones_told(peer: str, label: str) -> Where:

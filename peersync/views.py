@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import Error
-from django.db.models import BinaryField, ForeignKey, Model, QuerySet
+from django.db import Error, connections
+from django.db.models import ForeignKey, Model, QuerySet
 from django.utils.module_loading import import_string
 
 from peersync import states
 from peersync.conf import settings
 from peersync.errors import ConfigurationError
-from peersync.registry import Registry, SyncModel, label_of, on_change, registry
+from peersync.local_keys import LocalKey
+from peersync.queries import Beyond, among, texts
+from peersync.registry import RawColumn, Registry, SyncModel, label_of, on_change, registry
 from peersync.states import list_parameter, text_list
 from peersync.transactions import NodeRow
 from peersync.versions import State
@@ -24,13 +26,6 @@ ITS_OWN = -3
 ELSEWHERE: dict[str, Any] = {"elsewhere": True}
 """What a nullable foreign key to a row out of view travels as: it leaves what the receiver has."""
 DEPTH = 6
-
-
-def pk_text(value: Any) -> str:
-    """The key text of a primary key as Python has it."""
-    if isinstance(value, (bytes, memoryview)):
-        return bytes(value).hex()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 class View:
@@ -50,34 +45,32 @@ class View:
         for field in model.foreign_keys:
             target = str(field.target)
             if not field.null and target != label and self.filtered(target):
-                parents = self.in_view(target).order_by().values(self._name(target, field.target_column))
-                rows = rows.filter(**{f"{field.raw.field.name}__in": parents})
+                name = self._column(target, field.target_column).field.attname
+                rows = rows.filter(**{f"{field.raw.field.name}__in": self.in_view(target).order_by().values(name)})
         return rows
 
     def page(self, label: str, place: str | None, limit: int) -> list[str]:
-        """The local keys of the next rows in view behind ``place``, in their order."""
+        """The local keys of the next rows in view behind ``place``, in their order. A ValueError where that is no key."""
+        key = self.registry.models[label].local
         rows = self.in_view(label).order_by("pk")
         if place is not None:
-            pk = self.registry.models[label].model._meta.pk
-            assert pk is not None  # noqa: S101  # each model has one
-            rows = rows.filter(pk__gt=bytes.fromhex(place) if isinstance(pk, BinaryField) else pk.to_python(place))
-        return [pk_text(pk) for pk in rows.values_list("pk", flat=True).distinct()[:limit]]
+            key.values(connections[self.alias], place)
+            rows = rows.filter(Beyond(key, place))
+        return list(texts(rows, key).distinct()[:limit])
 
     def visible(self, label: str, pks: Iterable[str]) -> set[str]:
         """Those of the rows that stand and are in view."""
-        return {pk_text(pk) for pk in self.in_view(label).filter(pk__in=list(pks)).values_list("pk", flat=True)}
+        key = self.registry.models[label].local
+        return set(texts(among(self.in_view(label), key, pks), key))
 
-    def _name(self, label: str, column: str) -> str:
-        """The attribute of the model behind ``label`` that has this column."""
+    def _column(self, label: str, column: str) -> RawColumn:
+        """That column of the model behind ``label``."""
         fields = self.registry.models[label].model._meta.concrete_fields
-        return next(f.attname for f in fields if f.column == column)
+        return next(RawColumn(column, f) for f in fields if f.column == column)
 
     def _visible_targets(self, label: str, column: str, values: set[str]) -> set[str]:
-        if column == self.registry.models[label].pk.name:
-            return self.visible(label, values)
-        name = self._name(label, column)
-        rows = self.in_view(label).filter(**{f"{name}__in": list(values)})
-        return {pk_text(value) for value in rows.values_list(name, flat=True)}
+        key = LocalKey((self._column(label, column),))
+        return set(texts(among(self.in_view(label), key, values), key))
 
     def hidden_targets(self, label: str, column: str, values: set[str]) -> set[str]:
         """Local values of a foreign key that point to rows out of view."""
@@ -109,7 +102,7 @@ class View:
             memory = remembered(node, peer_node, model.label)
             if told < 0 and not memory:
                 continue
-            now = {pk_text(pk) for pk in self._filtered(model).values_list("pk", flat=True).iterator()}
+            now = set(texts(self._filtered(model), model.local).iterator())
             had = {pk for pk, place in memory.items() if place == IN_VIEW}
             moved = had - now
             for part in states.chunks(list(now - had)):
@@ -212,8 +205,8 @@ def hanging_on(node: NodeRow, known: Registry, changed: Sequence[State]) -> list
             hanging = known.models.get(other)
             if hanging is None:
                 continue
-            rows = hanging.model._base_manager.using(node.alias).filter(**{f"{path}__in": list(pks)})
-            hit = {pk_text(pk) for pk in rows.values_list("pk", flat=True)}
+            everything = hanging.model._base_manager.using(node.alias).all()
+            hit = set(texts(among(everything, known.models[label].local, pks, path), hanging.local))
             standing = states.load(node.connection, other, hit)
             for pk in hit:
                 if (other, pk) not in counted:

@@ -14,12 +14,11 @@ from peersync.apply.defaults import Default, defaults
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Session
 from peersync.apply.write import Writer
-from peersync.codec import key_text
 from peersync.copying import copy_in, escaped
 from peersync.errors import WireError
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
-from peersync.rows import Reader, local_value
+from peersync.rows import Reader
 from peersync.snapshot import bulk_allowed, bulk_encoding
 
 STAGE = "peersync_bulk"
@@ -41,10 +40,8 @@ class _Loader:
         self.fields = [by_name[name] for name in session.batch.fields[bulk.model]]
         self.defaults = defaults(self.connection, self.model, {field.column for field in self.fields})
         self.columns = ", ".join(self.quote(field.column) for field in self.fields)
-        first, last = (key_text(key[0]) for key in (bulk.first, bulk.last))
-        mark = self.model.pk.codec(self.connection.vendor).write_sql("%s")
-        self.within = f"{self.reader.pk_column} >= {mark} AND {self.reader.pk_column} <= {mark}"
-        self.pair = [local_value(self.connection, self.model.pk, pk) for pk in (first, last)]
+        first, last = (self.model.local.key_text(key) for key in (bulk.first, bulk.last))
+        self.within, self.pair = self.model.local.within(self.connection, first, last, "t")
 
     def _check_form(self) -> None:
         batch, bulk, label = self.session.batch, self.bulk, self.model.label
@@ -52,8 +49,7 @@ class _Loader:
             raise WireError(f"A run of rows of {label} belongs into a page of its snapshot, and stands there alone.")
         if bulk.encoding not in bulk_encoding(self.model, self.connection.vendor, filtered=False):
             raise WireError(f"Rows of {label} cannot be taken in as {bulk.encoding!r} here.")
-        valid = self.model.pk.codec(self.connection.vendor).valid
-        if not all(len(key) == 1 and valid(key[0]) for key in (bulk.first, bulk.last)):
+        if not all(self.model.local.valid(self.connection, key) for key in (bulk.first, bulk.last)):
             raise WireError(f"A run of rows of {label} names a key that is not of its type.")
 
     def free(self) -> bool:

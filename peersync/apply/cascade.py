@@ -15,9 +15,10 @@ from django.db.models import QuerySet
 
 from peersync.apply.session import Session
 from peersync.conf import settings
+from peersync.local_keys import LocalKey
+from peersync.queries import among, key_of, texts
 from peersync.registry import SyncModel, label_of, stand_in, sync_field
-from peersync.rows import Reader, Stored, referenced, select_in
-from peersync.views import pk_text
+from peersync.rows import Reader, referenced, select_in
 
 RULES = ("PROTECT", "RESTRICT", "CASCADE", "SET_NULL", "SET_DEFAULT", "set_on_delete")
 """Names of Django's on_delete that do anything; the last is that of ``models.SET(…)``."""
@@ -31,11 +32,11 @@ class Dependents:
     stays and only points elsewhere afterwards has ``"link"`` too, the field's name.
     """
 
-    deletes: list[tuple[type[models.Model], list[Any]]] = field(default_factory=list)
-    updates: list[tuple[type[models.Model], models.Field[Any, Any], Any, list[Any]]] = field(default_factory=list)
+    deletes: list[tuple[type[models.Model], list[str]]] = field(default_factory=list)
+    updates: list[tuple[type[models.Model], models.Field[Any, Any], Any, list[str]]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
     refused: str = ""
-    gone: set[tuple[type[models.Model], Any]] = field(default_factory=set)
+    gone: set[tuple[type[models.Model], str]] = field(default_factory=set)
     """Model and primary key of the rows in ``deletes``: rows that point at each other are met more than once."""
 
 
@@ -47,11 +48,10 @@ def dependents(session: Session, model: SyncModel, pks: Sequence[str]) -> dict[s
     found: dict[str, Dependents] = {}
     touched: set[str] = set()
     for relation in outside:
-        values = _rows(session, relation, pks).values_list(f"{relation.field.name}__pk", flat=True)
-        touched.update(pk_text(value) for value in values.distinct())
+        touched.update(texts(_rows(session, relation, pks), model.local, relation.field.name).distinct())
     for pk in touched:
         collected = Dependents()
-        _collect(session, stand_in(model.model), [pk], [pk], collected)
+        _collect(session, stand_in(model.model), [pk], collected)
         found[pk] = collected
     return found
 
@@ -69,54 +69,48 @@ def _relations(session: Session, model: type[models.Model]) -> Iterator[Any]:
             yield relation
 
 
-def _rows(session: Session, relation: Any, pks: Sequence[Any]) -> QuerySet[Any]:
+def _rows(session: Session, relation: Any, pks: Sequence[str]) -> QuerySet[Any]:
     """All of them: a manager of the project's may hide some."""
     rows: QuerySet[Any] = QuerySet(relation.related_model, using=session.node.alias)
-    return rows.filter(**{f"{relation.field.name}__pk__in": list(pks)})
+    return among(rows, key_of(relation.model), pks, relation.field.name)
 
 
-def _collect(session: Session, model: SyncModel, pks: Sequence[Any], texts: Sequence[str], found: Dependents) -> None:
-    """``pks``, ``texts``: the primary keys of the same rows, as Python has them and as text."""
+def _collect(session: Session, model: SyncModel, pks: Sequence[str], found: Dependents) -> None:
     limit = settings().max_cascade
     for relation in _relations(session, model.model):
         name, related = relation.on_delete.__name__, relation.related_model
-        hit = list(_rows(session, relation, pks).values_list("pk", flat=True)[: limit + 1])
+        hit = list(texts(_rows(session, relation, pks), key_of(related))[: limit + 1])
         hit = [pk for pk in hit if (related, pk) not in found.gone]
         if not hit or name not in RULES:
             continue  # the database has its say
         if name in ("PROTECT", "RESTRICT"):
             found.refused = f"{label_of(related)} protects it ({name})"
-        elif related._meta.pk.column is None:
-            found.refused = f"{label_of(related)} has a composite primary key: its rows cannot be recorded"
         elif len(found.records) + len(hit) > limit:
             found.refused = f"more than MAX_CASCADE ({limit}) rows would go with it, or be changed"
         elif name == "CASCADE":
             found.gone.update((related, pk) for pk in hit)
-            kept = _keep(session, relation, model, texts, found)
-            _collect(session, stand_in(related), hit, [row.pk for row in kept], found)
+            _keep(session, relation, model, pks, found)
+            _collect(session, stand_in(related), hit, found)
             found.deletes.append((related, hit))
         else:
-            _keep(session, relation, model, texts, found, link=relation.field.name)
+            _keep(session, relation, model, pks, found, link=relation.field.name)
             found.updates.append((related, relation.field, _set_value(relation), hit))
         if found.refused:
             return
 
 
 def _keep(
-    session: Session, relation: Any, model: SyncModel, texts: Sequence[str], found: Dependents, link: str = ""
-) -> list[Stored]:
+    session: Session, relation: Any, model: SyncModel, pks: Sequence[str], found: Dependents, link: str = ""
+) -> None:
     """Record the rows that point by this relation to those of ``model``."""
     field = sync_field(relation.field)
     hanging = stand_in(relation.related_model)
     reader = Reader(session.connection, hanging)
-    column = f"t.{reader.quote(field.column)}"
-    values = referenced(session.connection, model, field.target_column, texts)
-    rows = reader.rows(select_in(session.connection, reader.select(), column, field.raw, values))
-    for row in rows:
+    values = referenced(session.connection, model, field.target_column, pks)
+    for row in reader.rows(select_in(session.connection, reader.select(), LocalKey((field.raw,)), values, "t")):
         entry: dict[str, Any] = {"model": hanging.label, "pk": row.pk}
         entry["fields"] = dict(zip(hanging.names, row.content, strict=True))
         found.records.append({**entry, "link": link} if link else entry)
-    return rows
 
 
 def _set_value(relation: Any) -> Any:
@@ -133,7 +127,11 @@ def _set_value(relation: Any) -> Any:
 def carry_out(session: Session, found: Dependents) -> None:
     """Do it: capture stays on, for these tables may be synchronised with somebody else."""
     for model, relation, value, pks in found.updates:
-        QuerySet(model, using=session.node.alias).filter(pk__in=pks).update(**{relation.name: value})
+        _these(session, model, pks).update(**{relation.name: value})
     for model, pks in found.deletes:
-        rows: QuerySet[Any] = QuerySet(model, using=session.node.alias).filter(pk__in=pks)
-        rows._raw_delete(session.node.alias)
+        _these(session, model, pks)._raw_delete(session.node.alias)
+
+
+def _these(session: Session, model: type[models.Model], pks: Sequence[str]) -> QuerySet[Any]:
+    rows: QuerySet[Any] = QuerySet(model, using=session.node.alias)
+    return among(rows, key_of(model), pks)

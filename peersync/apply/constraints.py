@@ -16,6 +16,7 @@ from peersync.apply.cascade import Dependents, dependents
 from peersync.apply.session import Pending, Session
 from peersync.codec import key_text
 from peersync.generics import GenericId
+from peersync.local_keys import LocalKey
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, as_key, find, key_from_json, referenced, select_in
@@ -166,17 +167,13 @@ class Weigher:
         """Who holds these values: texts → local primary key."""
         reader = Reader(self.connection, model, fields)
         lead = next((i for i, f in enumerate(fields) if f.target is None and not isinstance(f, GenericId)), None)
-        quote = self.connection.ops.quote_name
         if lead is None:
             return self._stored_by_keys(model, fields, wanted)
-        column = f"t.{quote(fields[lead].column)}"
-        return self._held(reader, column, fields[lead], {texts[lead] for texts in wanted}, wanted)
+        return self._held(reader, fields[lead], {texts[lead] for texts in wanted}, wanted)
 
-    def _held(
-        self, reader: Reader, column: str, lead: SyncField, held: set[str], wanted: set[Values]
-    ) -> dict[Values, str]:
+    def _held(self, reader: Reader, lead: SyncField, held: set[str], wanted: set[Values]) -> dict[Values, str]:
         """Of the rows whose ``lead`` holds one of these texts: who holds what is wanted."""
-        rows = reader.rows(select_in(self.connection, reader.select(), column, lead.raw, held))
+        rows = reader.rows(select_in(self.connection, reader.select(), LocalKey((lead.raw,)), held, "t"))
         found = {tuple(map(_text, row.content)): row.pk for row in rows}
         return {texts: pk for texts, pk in found.items() if texts in wanted}
 
@@ -189,8 +186,7 @@ class Weigher:
         else:
             keys = {as_key(_hashable(value)) for value in said}
             local = set(find(self.connection, str(first.target), keys, first.target_column).values())
-        column = f"t.{self.connection.ops.quote_name(first.column)}"
-        return self._held(Reader(self.connection, model, fields), column, first, local, wanted)
+        return self._held(Reader(self.connection, model, fields), first, local, wanted)
 
     def _first_values(self, model: SyncModel, first: SyncField) -> Iterable[Any]:
         for pending in self.set.values():
@@ -205,13 +201,10 @@ class Weigher:
         by_pk = {str(p.local.pk): p for p in pendings}
         for child, link in self.session.view.registry.children.get(model.label, ()):
             values = referenced(self.connection, model, link.target_column, by_pk)
-            quote = self.connection.ops.quote_name
-            vendor = self.connection.vendor
-            column = quote(link.column)
-            text = link.raw.codec(vendor).key_sql(column, vendor)
-            pk = child.pk.codec(vendor).key_sql(quote(child.pk.name), vendor)
-            select = f"SELECT {pk}, {text} FROM {quote(child.table)}"
-            for child_pk, value in select_in(self.connection, select, column, link.raw, values):
+            held = LocalKey((link.raw,))
+            columns = f"{child.local.text(self.connection)}, {held.text(self.connection)}"
+            select = f"SELECT {columns} FROM {self.connection.ops.quote_name(child.table)}"
+            for child_pk, value in select_in(self.connection, select, held, values):
                 pending = by_pk[values[value]]
                 self.children.setdefault(pending.place, []).append((child.label, child_pk, link))
         for pk, found in dependents(self.session, model, list(by_pk)).items():

@@ -76,7 +76,7 @@ def _lose(session: Session, pending: Pending) -> None:
     decision = deletion_lost(pending.row, pending.local, session.facts(pending))
     record(session, pending, decision.record, decision.winner)
     if decision.state is not None:
-        decision.state.pk = pending.local.pk or decision.state.pk
+        decision.state.pk = decision.state.pk if pending.local.pk is None else pending.local.pk
         states.save(session.connection, [decision.state])
     pending.decision = decision
     open_conflicts.close(session, [pending])

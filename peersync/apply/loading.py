@@ -10,12 +10,11 @@ from peersync.apply.aliases import gather
 from peersync.apply.naming import local_keys, note_names, translate
 from peersync.apply.session import Pending, Session
 from peersync.apply.values import Values
-from peersync.codec import key_text
 from peersync.errors import WireError
 from peersync.numbering import fold, journal_of
 from peersync.records import Key
 from peersync.registry import SyncModel, registry
-from peersync.rows import Reader, Stored, key_json, pk_list, pk_parameter
+from peersync.rows import Reader, Stored, key_json
 from peersync.verdicts import Local
 from peersync.versions import State
 
@@ -95,7 +94,7 @@ class _Loader:
         if self.model.plain_key:
             for pending in pendings:
                 self.values.check_key(pending)
-            return {p.row.key: key_text(p.row.key[0]) for p in pendings if not p.unfit}
+            return {p.row.key: self.model.local.key_text(p.row.key) for p in pendings if not p.unfit}
         for pending in pendings:
             if len(pending.row.key) != len(self.model.key):
                 raise WireError(f"A row of {self.model.label} has a key of another length than its identity.")
@@ -109,16 +108,14 @@ class _Loader:
         """Lock the rows in the order of their keys; those that a writer holds are left out. None: nothing can be held."""
         if self.connection.vendor != "postgresql" or not pks:
             return None
-        quote = self.connection.ops.quote_name
-        column = f"t.{quote(self.model.pk.name)}"
         locked: set[str] = set()
         with self.connection.cursor() as cursor:
             for part in states.chunks(pks):
+                where, parameters = self.model.local.among(self.connection, part, "t")
                 cursor.execute(
-                    f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t"
-                    f" WHERE {pk_list(self.connection, column, self.model.pk)}"
-                    f" ORDER BY {column} FOR NO KEY UPDATE OF t SKIP LOCKED",
-                    [pk_parameter(self.connection, self.model.pk, part)],
+                    f"SELECT {self.reader.pk_sql} FROM {self.reader.table} t WHERE {where}"
+                    f" ORDER BY {self.reader.pk_order} FOR NO KEY UPDATE OF t SKIP LOCKED",
+                    parameters,
                 )
                 locked.update(row[0] for row in cursor.fetchall())
         return locked

@@ -88,7 +88,7 @@ def _find(session: Session, model: SyncModel, keys: Sequence[Key]) -> dict[Key, 
     """The rows with these keys, also where a row that is part of a key is renamed in this very set."""
     here = {key: in_parts(model.key, key, session.called) for key in keys} if session.called else {}
     found = find_model(session.connection, model, [*keys, *here.values()])
-    return {key: pk for key in keys if (pk := found.get(key) or found.get(here.get(key, key)))}
+    return {key: pk for key in keys if (pk := found.get(key, found.get(here.get(key, key)))) is not None}
 
 
 def _by_earlier(

@@ -12,7 +12,7 @@ from peersync.apply.records import record
 from peersync.apply.session import Pending, Session
 from peersync.apply.settle import write_decided
 from peersync.records import Key, Row
-from peersync.rows import Reader, local_value
+from peersync.rows import Reader
 from peersync.verdicts import Decision
 from peersync.versions import State
 
@@ -29,12 +29,13 @@ def candidates(session: Session, label: str) -> tuple[Key, ...]:
         return ()
     model = session.model(label)
     reader = Reader(session.connection, model)
-    where, parameters = "", []
+    where = ""
+    parameters: list[Any] = []
     if progress.owed:
-        where = f" WHERE {reader.pk_column} > {model.pk.codec(session.connection.vendor).write_sql('%s')}"
-        parameters = [local_value(session.connection, model.pk, progress.owed)]
+        beyond, parameters = model.local.beyond(session.connection, ">", progress.owed, "t")
+        where = f" WHERE {beyond}"
     with session.connection.cursor() as cursor:
-        cursor.execute(f"{reader.select()}{where} ORDER BY {reader.pk_column} LIMIT {PROOF_ROWS}", parameters)
+        cursor.execute(f"{reader.select()}{where} ORDER BY {reader.pk_order} LIMIT {PROOF_ROWS}", parameters)
         rows = reader.rows(cursor.fetchall())
     owed = rows[-1].pk if len(rows) == PROOF_ROWS else None
     session.checkpoint.progress[label] = replace(progress, owed=owed)

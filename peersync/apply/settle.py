@@ -365,7 +365,7 @@ def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
         if state is not None:
             old = state.pk
             _complete(session, pending, decision, state)
-            if old and old != state.pk and state.stored:
+            if state.stored and old and old != state.pk:
                 moved.setdefault(state.model, []).append(old)
             saved.append(state)
         if decision.write:
@@ -381,7 +381,10 @@ def _complete(session: Session, pending: Pending, decision: Decision, state: Sta
     """Where the row stands now, and what its tombstone is called."""
     content = pending.content if decision.write else pending.local.content
     key = key_json(pending.row.key)
-    state.pk = pending.local.pk or state.pk or f"{NO_ROW}{key}"
+    if pending.local.pk is not None:
+        state.pk = pending.local.pk
+    elif not state.pk:
+        state.pk = f"{NO_ROW}{key}"
     if state.gone:
         state.deleted, state.key = False, None
         return
@@ -423,7 +426,11 @@ def _remember(session: Session, taken: Sequence[Pending]) -> None:
         pks = [
             p.local.pk
             for p in taken
-            if p.row.model == label and p.source == source and p.local.pk and p.row.kind == "row" and not p.row.deleted
+            if p.row.model == label
+            and p.source == source
+            and p.local.pk is not None
+            and p.row.kind == "row"
+            and not p.row.deleted
         ]
         known = views.remembered(session.node, source, label, pks)
         visible = view.visible(label, pks)

@@ -12,7 +12,7 @@ from peersync.codec import held, is_odd, key_text
 from peersync.generics import GenericId
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel
-from peersync.rows import as_key, find, find_model, local_value, pk_list, pk_parameter, plain_reference
+from peersync.rows import as_key, find, find_model, local_value, plain_reference
 from peersync.states import chunks
 
 WRITE_CHUNK = 2000
@@ -89,7 +89,7 @@ class Writer:
                 cursor.executemany(f"{self._into(raws, left)} VALUES ({marks})", list(zip(*values, strict=True)))
         keys = [p.row.key for p in pendings]
         if self.model.plain_key:
-            return {key: key_text(key[0]) for key in keys}
+            return {key: self.model.local.key_text(key) for key in keys}
         return dict(zip(keys, pks, strict=True)) if pks else find_model(self.connection, self.model, keys)
 
     def _into(self, raws: Sequence[RawColumn], left: Sequence[Default]) -> str:
@@ -124,63 +124,59 @@ class Writer:
     def update(self, pendings: Sequence[Pending]) -> None:
         """Update the rows, by their local primary keys."""
         fields, values = self.columns(pendings)
-        kept = [(f, v) for f, v in zip(fields, values, strict=True) if f.column != self.model.pk.name]
+        kept = [(f, v) for f, v in zip(fields, values, strict=True) if f.column not in self.model.local.names]
         if not kept:
             return
         raws = [f.raw for f, _ in kept]
         columns = [v for _, v in kept]
-        columns.append([local_value(self.connection, self.model.pk, str(p.local.pk)) for p in pendings])
-        table, pk = self.quote(self.model.table), self.quote(self.model.pk.name)
+        local = self.model.local
+        pks = [local.values(self.connection, str(p.local.pk)) for p in pendings]
+        columns += [list(column) for column in zip(*pks, strict=True)]
+        table = self.quote(self.model.table)
         with self.connection.cursor() as cursor:
             if not self.postgres:
                 sets = ", ".join(f"{self.quote(raw.name)} = %s" for raw in raws)
-                cursor.executemany(f"UPDATE {table} SET {sets} WHERE {pk} = %s", list(zip(*columns, strict=True)))
+                known = " AND ".join(f"{column} = %s" for column in local.columns(self.connection))
+                cursor.executemany(f"UPDATE {table} SET {sets} WHERE {known}", list(zip(*columns, strict=True)))
                 return
-            raws = [*raws, self.model.pk]
+            raws += local.parts
             arrays, writes = self._arrays(raws)
-            sets = ", ".join(
-                f"{self.quote(raw.name)} = {write}" for raw, write in zip(raws[:-1], writes[:-1], strict=True)
-            )
+            sets = ", ".join(f"{self.quote(f.column)} = {write}" for (f, _), write in zip(kept, writes, strict=False))
             names = ", ".join(f"c{i}" for i in range(len(raws)))
+            pairs = zip(local.columns(self.connection, "t"), writes[len(kept) :], strict=True)
+            known = " AND ".join(f"{column} = {write}" for column, write in pairs)
             for part in chunks(list(zip(*columns, strict=True)), WRITE_CHUNK):
                 cursor.execute(
-                    f"UPDATE {table} t SET {sets} FROM unnest({', '.join(arrays)}) AS v({names}) WHERE t.{pk} = {writes[-1]}",
+                    f"UPDATE {table} t SET {sets} FROM unnest({', '.join(arrays)}) AS v({names}) WHERE {known}",
                     [list(column) for column in zip(*part, strict=True)],
                 )
 
     def delete(self, pks: Iterable[str]) -> None:
-        column = self.quote(self.model.pk.name)
         with self.connection.cursor() as cursor:
             for part in chunks(list(pks)):
-                cursor.execute(
-                    f"DELETE FROM {self.quote(self.model.table)} WHERE "
-                    + pk_list(self.connection, column, self.model.pk),
-                    [pk_parameter(self.connection, self.model.pk, part)],
-                )
+                where, parameters = self.model.local.among(self.connection, part)
+                cursor.execute(f"DELETE FROM {self.quote(self.model.table)} WHERE {where}", parameters)
 
     def park(self, pks: Iterable[str]) -> None:
         """Give the unique values of these rows up, for values that can't collide, until they are written."""
         by_name = {f.column: f for f in self.model.fields}
         columns = {column for group in self.model.uniques for column in group if column in by_name}
+        columns.difference_update(self.model.local.names)
         sets = [
             f"{self.quote(c)} = {self._parking(by_name[c].raw)}" for c in sorted(columns) if self._parkable(by_name[c])
         ]
         if not sets:
             return
-        pk = self.quote(self.model.pk.name)
+        where, parameters = self.model.local.among(self.connection, pks)
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {self.quote(self.model.table)} SET {', '.join(sets)} WHERE "
-                + pk_list(self.connection, pk, self.model.pk),
-                [pk_parameter(self.connection, self.model.pk, pks)],
-            )
+            cursor.execute(f"UPDATE {self.quote(self.model.table)} SET {', '.join(sets)} WHERE {where}", parameters)
 
     @staticmethod
     def _parkable(field: SyncField) -> bool:
         return field.null or (field.raw.wire in ("text", "int", "uuid") and field.target is None)
 
     def _parking(self, raw: RawColumn) -> str:
-        pk = self.model.pk.codec(self.connection.vendor).key_sql(self.quote(self.model.pk.name), self.connection.vendor)
+        pk = self.model.local.text(self.connection)
         if raw.field.null:
             return "NULL"
         if raw.wire == "int":

@@ -13,6 +13,7 @@ from django.db.models.deletion import Collector
 from peersync.apply.loading import load
 from peersync.apply.session import Pending
 from peersync.errors import CannotPutBack
+from peersync.queries import among
 from peersync.records import Key
 from peersync.registry import SyncModel, label_of
 from peersync.settling.kept import Kept
@@ -128,9 +129,9 @@ class Deletion:
 
 def deletion(session: OwnSession, model: SyncModel, pk: str) -> Deletion:
     """Raises CannotPutBack where a PROTECT or RESTRICT stands against it."""
-    value: Any = bytes.fromhex(pk) if model.pk.wire == "bytes" else pk
     collector: Any = Collector(using=session.node.alias)
-    rows: QuerySet[Any] = QuerySet(model.model, using=session.node.alias).filter(pk=value).only("pk")
+    everything: QuerySet[Any] = QuerySet(model.model, using=session.node.alias)
+    rows = among(everything, model.local, [pk]).only("pk")
     try:
         # a record speaks of one table: the row of a parent model has a record of its own
         collector.collect(rows, keep_parents=True)

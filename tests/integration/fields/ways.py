@@ -34,7 +34,12 @@ def carry(source: str, target: str, way: str = "rows", **options: Any) -> Transf
 def stored(model: type[models.Model], alias: str, *names: str) -> dict[Any, dict[str, Any]]:
     """Primary key → what Django reads of each row."""
     rows = model._base_manager.using(alias).values(*(names or [f.attname for f in model._meta.concrete_fields]))
-    return {row[model._meta.pk.attname]: {n: plain(v) for n, v in row.items()} for row in rows}
+    return {
+        plain(row[model._meta.pk.attname])
+        if isinstance(row[model._meta.pk.attname], memoryview)
+        else row[model._meta.pk.attname]: {n: plain(v) for n, v in row.items()}
+        for row in rows
+    }
 
 
 def plain(value: Any) -> Any:
