@@ -97,14 +97,15 @@ class LocalKey:
 
     def key(self, text: str) -> tuple[Any, ...]:
         """The wire values of a key text."""
-        return tuple(key_value(part.wire, one) for part, one in zip(self.parts, self._texts(text), strict=True))
+        return tuple(key_value(part.wire, one) for part, one in zip(self.parts, self.texts(text), strict=True))
 
-    def _texts(self, text: str) -> list[str]:
+    def texts(self, text: str) -> list[str]:
+        """The texts of the columns; a ValueError where it is no key of so many."""
         return [text] if len(self.parts) == 1 else split(text, len(self.parts))
 
     def values(self, connection: Any, text: str) -> list[Any]:
         """The driver's parameters for a key text, one for each column; a ValueError where it is no such key."""
-        return [local_value(connection, p, one) for p, one in zip(self.parts, self._texts(text), strict=True)]
+        return [local_value(connection, p, one) for p, one in zip(self.parts, self.texts(text), strict=True)]
 
     def marks(self, connection: Any) -> list[str]:
         """The placeholders of :meth:`values`, as the columns' types."""
@@ -167,14 +168,14 @@ class LocalKey:
         codecs = [part.codec("postgresql") for part in self.parts]
         values = self.values(connection, text)
         return [
-            value if codec.encode else one for codec, value, one in zip(codecs, values, self._texts(text), strict=True)
+            value if codec.encode else one for codec, value, one in zip(codecs, values, self.texts(text), strict=True)
         ]
 
     def _among_json(self, columns: Sequence[str], connection: Any, texts: Sequence[str]) -> tuple[str, list[Any]]:
         binary = [part.codec("sqlite").wire == "bytes" for part in self.parts]  # JSON holds no bytes
         rows = [
             [one if is_binary else local_value(connection, part, one) for part, one, is_binary in row]
-            for row in (zip(self.parts, self._texts(text), binary, strict=True) for text in texts)
+            for row in (zip(self.parts, self.texts(text), binary, strict=True) for text in texts)
         ]
         left = [
             part.codec("sqlite").key_sql(column, "sqlite") if is_binary else column

@@ -20,7 +20,7 @@ from peersync.histories import mint
 from peersync.marks import Mark
 from peersync.registry import SyncModel, registry
 from peersync.registry import noted as noted_models
-from peersync.rows import Reader, existing, key_from_json, key_json, pk_value
+from peersync.rows import Reader, existing, key_from_json, key_json
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import (
     earlier_keys,
@@ -229,7 +229,7 @@ def _mark(node: NodeRow, model: SyncModel, pk: str, note: Noted) -> str:
 
 def plain_key_json(model: SyncModel, pk: str) -> str:
     """The wire key of a row whose key is its local primary key."""
-    return key_json((pk_value(model, pk),))
+    return key_json(model.local.key(pk))
 
 
 def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: dict[str, State]) -> None:

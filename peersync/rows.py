@@ -195,8 +195,10 @@ class Reader:
             alias = f"j{len(self.joins)}"
             self.joins.append(origins.join(self.connection, label, alias, local))
             first = len(self.columns)
-            self.columns += origins.columns(label, alias, local)
             self._named[local] = [first, first + 1]
+            for place, column in enumerate(origins.columns(label, alias, local), first):
+                self.columns.append(column)
+                self.texts[place] = f"CAST({column} AS text)"
         return self._named[local]
 
     def key_leaves(self) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 
 from peersync import origins, states
-from peersync.codec import key_text, key_value
+from peersync.codec import key_value
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
 from peersync.rows import Reader, as_key, as_part, holding, key_from_json, key_json
@@ -40,11 +40,14 @@ def key_before(node: NodeRow, model: SyncModel, befores: Mapping[str, Sequence[s
 
 
 def keys_of_gone(node: NodeRow, model: SyncModel, pks: Iterable[str]) -> dict[str, Key]:
-    """The wire keys of rows that are gone, where the primary key points at another row (inheritance, one to one).
+    """The wire keys of rows that are gone, where the primary key points at other rows (inheritance, one to one).
 
     The local primary key alone says whose they were; a row whose target is unknown has none.
     """
-    return {pk: (part,) for pk, part in _part_keys(node, model.key[0], set(pks)).items()}
+    texts = {pk: model.local.texts(pk) for pk in pks}
+    parts = [_part_keys(node, part, {found[place] for found in texts.values()}) for place, part in enumerate(model.key)]
+    named = {pk: [part.get(text) for part, text in zip(parts, found, strict=True)] for pk, found in texts.items()}
+    return {pk: tuple(key) for pk, key in named.items() if None not in key}
 
 
 def _part_keys(node: NodeRow, part: SyncField, values: set[Any]) -> dict[Any, Any]:
@@ -91,8 +94,7 @@ def just_left(node: NodeRow, model: SyncModel, keys: Sequence[Key]) -> set[Key]:
     if not keys:
         return set()
     if model.plain_key:
-        valid = model.pk.codec(node.connection.vendor).valid
-        texts = {key_text(key[0]): key for key in keys if valid(key[0])}
+        texts = {model.local.key_text(key): key for key in keys if model.local.valid(node.connection, key)}
         where = "SELECT pk_text FROM peersync_journal WHERE model = %s AND "
         with node.connection.cursor() as cursor:
             cursor.execute(

@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "tests.typed",
     "tests.shapes",
     "tests.generic",
+    "tests.composite",
 ]
 MIDDLEWARE: list[str] = []
 

@@ -147,7 +147,7 @@ def _problem(connection: Any, label: str, model: SyncModel, standing: Standing) 
         return Problem(label, standing.reason, lost=True)
     planned = plan(model, standing)
     if planned is None:
-        return Problem(label, f"its table has no column {model.pk.name!r}", lost=True)
+        return Problem(label, f"its table has no column {', '.join(map(repr, model.local.names))}", lost=True)
     if _made(connection, planned).digest != standing.digest:
         return Problem(label, "its trigger is not the one that the settings ask for", lost=False)
     return None

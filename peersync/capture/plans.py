@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import router
 
+from peersync.local_keys import LocalKey
 from peersync.models import Journal
 from peersync.registry import RawColumn, SyncModel, noted, registry
 
@@ -27,8 +28,8 @@ class Plan:
 
     label: str
     table: str
-    pk: RawColumn
-    pk_column: str
+    pk: LocalKey
+    pk_columns: tuple[str, ...]
     identity: tuple[RawColumn, ...]
     compared: tuple[str, ...]
     excluded: tuple[str, ...]
@@ -70,21 +71,18 @@ class Standing:
 
 def plan(model: SyncModel, standing: Standing) -> Plan | None:
     """What to capture of a table as it stands; None where its primary key cannot be made out."""
-    pk = model.pk.name
-    if pk not in standing.columns:
-        # A migrate on the way: the key is still called otherwise.
-        if len(standing.primary) != 1:
-            return None
-        pk = standing.primary[0]
+    pk = _primary(model, standing)
+    if pk is None:
+        return None
     local = {field.column for field in model.model._meta.local_concrete_fields}
     identity = tuple(column for column in model.identity_columns if column.name in local)
     if not {column.name for column in identity} <= standing.columns:
         identity = ()
-    compared = dict.fromkeys([pk, *(f.column for f in model.fields), *(c.name for c in identity)])
+    compared = dict.fromkeys([*pk, *(f.column for f in model.fields), *(c.name for c in identity)])
     return Plan(
         model.label,
         model.table,
-        model.pk,
+        model.local,
         pk,
         identity,
         tuple(column for column in compared if column in standing.columns),
@@ -94,6 +92,17 @@ def plan(model: SyncModel, standing: Standing) -> Plan | None:
         standing.columns,
         standing.noting and model.label in noted(),
     )
+
+
+def _primary(model: SyncModel, standing: Standing) -> tuple[str, ...] | None:
+    """The columns of the primary key; in the middle of a migrate one may be called otherwise still."""
+    missing = [name for name in model.local.names if name not in standing.columns]
+    others = [name for name in standing.primary if name not in model.local.names]
+    if not missing:
+        return model.local.names
+    if len(missing) > 1 or len(others) != 1:
+        return None
+    return tuple(others[0] if name in missing else name for name in model.local.names)
 
 
 def _excluded(model: SyncModel) -> Iterator[str]:

@@ -62,9 +62,9 @@ def _bare(table: str) -> str:
 
 def _body(connection: Any, plan: Plan, journal: str) -> str:
     q = connection.ops.quote_name
-    label, column = literal(plan.label), q(plan.pk_column)
-    codec = plan.pk.codec("postgresql")
-    new, old, each = (codec.key_sql(f"{row}.{column}", "postgresql") for row in ("NEW", "OLD", "r"))
+    label = literal(plan.label)
+    columns = {row: [f"{row}.{q(column)}" for column in plan.pk_columns] for row in ("NEW", "OLD", "r")}
+    new, old, each = (plan.pk.text_of(columns[row], "postgresql") for row in ("NEW", "OLD", "r"))
     was = _identity(connection, plan, "OLD")
     was_each = _identity(connection, plan, "r")
     born = mark(plan, "postgresql")

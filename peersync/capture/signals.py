@@ -24,7 +24,7 @@ from peersync.errors import ConfigurationError
 from peersync.registry import RawColumn, SyncModel, noted, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from django.db.models import Model
 
@@ -131,7 +131,7 @@ def _on_post_save(sender: type[Model], instance: Model, created: bool, using: st
             fields = _changed(model, old, now)
         if created and model.origin:
             before = token_hex(8)
-        _note(using, model, model.pk, [pk], "b" if created else "c", before=before, fields=fields)
+        _note(using, model, model.local.parts, [pk], "b" if created else "c", before=before, fields=fields)
 
 
 def _changed(model: SyncModel, old: tuple[Any, ...], now: tuple[Any, ...] | None) -> str | None:
@@ -144,10 +144,10 @@ def _changed(model: SyncModel, old: tuple[Any, ...], now: tuple[Any, ...] | None
 
 def _on_pre_delete(sender: type[Model], instance: Model, using: str, **_kwargs: Any) -> None:
     for model in _tables(sender):
-        _note(using, model, model.pk, [_pk(model, instance)], "g")
+        _note(using, model, model.local.parts, [_pk(model, instance)], "g")
     for model, column in _throughs(sender):
         # Django sends no signal for the rows of automatic tables.
-        _note(using, model, column, [_pointed_at(column, instance)], "g")
+        _note(using, model, (column,), [(_pointed_at(column, instance),)], "g")
 
 
 def _on_m2m(
@@ -165,7 +165,8 @@ def _on_m2m(
     near, far = _sides(sender, type(instance), reverse=reverse)
     value = _pointed_at(near, instance)
     what = "b" if action == "post_add" else "g"
-    _note(using, model, near, [value], what, also=None if pk_set is None else (far, pk_set))
+    also = None if pk_set is None else ((far,), [(one,) for one in pk_set])
+    _note(using, model, (near,), [(value,)], what, also=also)
 
 
 def _sides(through: type[Model], near: type[Model], *, reverse: bool) -> tuple[RawColumn, RawColumn]:
@@ -184,8 +185,9 @@ def _pointed_at(column: RawColumn, instance: Model) -> Any:
     return getattr(instance, column.field.target_field.attname)  # type: ignore[attr-defined]  # a foreign key's
 
 
-def _pk(model: SyncModel, instance: Model) -> Any:
-    return getattr(instance, model.model._meta.pk.attname)
+def _pk(model: SyncModel, instance: Model) -> tuple[Any, ...]:
+    """The values of the columns of its primary key."""
+    return tuple(getattr(instance, part.field.attname) for part in model.local.parts)
 
 
 def _off(alias: str, model: SyncModel) -> bool:
@@ -203,20 +205,20 @@ def _installed(connection: Any) -> bool:
     return bool(connection._peersync_installed)
 
 
-def _stored(alias: str, model: SyncModel, pk: Any) -> tuple[tuple[Any, ...], str | None] | None:
+def _stored(alias: str, model: SyncModel, pk: tuple[Any, ...]) -> tuple[tuple[Any, ...], str | None] | None:
     """What stands in the row's synchronised columns, and its identity as JSON; None where there is no row."""
-    if pk is None:
+    if None in pk:
         return None
     connection = connections[alias]
     q = connection.ops.quote_name
     # on SQLite a cast makes text of bytes that may be none
     text = "quote({})" if connection.vendor == "sqlite" else "CAST({} AS text)"
     columns = [text.format(q(f.column)) for f in model.fields]
+    where, parameters = _holds(connection, model.local.parts, [pk])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join([_identity(connection, model), *columns])} FROM {q(model.table)}"
-            f" WHERE {q(model.pk.name)} = %s",
-            [_prepared(connection, model.pk, pk)],
+            f"SELECT {', '.join([_identity(connection, model), *columns])} FROM {q(model.table)} WHERE {where}",
+            parameters,
         )
         row = cursor.fetchone()
     return None if row is None else (tuple(row[1:]), row[0])
@@ -237,6 +239,18 @@ def _identity(connection: Any, model: SyncModel) -> str:
     return f"CAST({function}({', '.join(pairs)}) AS text)"
 
 
+def _holds(connection: Any, columns: Sequence[RawColumn], rows: Iterable[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """The condition that the columns have the values of one of these rows, and its parameters."""
+    q = connection.ops.quote_name
+    given = [[_prepared(connection, *pair) for pair in zip(columns, row, strict=True)] for row in rows]
+    if not given:
+        return "1 = 0", []
+    names = [q(one.name) for one in columns]
+    one = f"({' AND '.join(f'{name} = %s' for name in names)})"
+    where = f"{names[0]} IN ({', '.join(['%s'] * len(given))})" if len(names) == 1 else " OR ".join([one] * len(given))
+    return f"({where})", [value for row in given for value in row]
+
+
 def _prepared(connection: Any, column: RawColumn, value: Any) -> Any:
     return column.field.get_db_prep_value(value, connection, prepared=False)
 
@@ -244,30 +258,30 @@ def _prepared(connection: Any, column: RawColumn, value: Any) -> Any:
 def _note(
     alias: str,
     model: SyncModel,
-    column: RawColumn,
-    values: Iterable[Any],
+    columns: Sequence[RawColumn],
+    values: Iterable[Sequence[Any]],
     what: str,
     *,
     before: str | None = None,
     fields: str | None = None,
-    also: tuple[RawColumn, Iterable[Any]] | None = None,
+    also: tuple[Sequence[RawColumn], Iterable[Sequence[Any]]] | None = None,
 ) -> None:
-    """Note the rows whose ``column`` has one of the values (and ``also`` its one of those), in one
+    """Note the rows whose ``columns`` have one of the values (and those of ``also`` one of its), in one
     statement.
     """
     if _off(alias, model):
         return
     connection = connections[alias]
-    q, vendor = connection.ops.quote_name, connection.vendor
-    key = model.pk.codec(vendor).key_sql(q(model.pk.name), vendor)
+    q = connection.ops.quote_name
+    key = model.local.text(connection)
     was = _identity(connection, model) if what == "g" else "%s"
     parameters: list[Any] = [model.label, what, now_ms(alias), *([] if what == "g" else [before])]
     more, mark = (", fields", ", %s") if fields is not None else ("", "")
     parameters += [] if fields is None else [fields]
     where = []
-    for one, wanted in ((column, values), *([also] if also else [])):
-        given = [_prepared(connection, one, value) for value in wanted]
-        where.append(f"{q(one.name)} IN ({', '.join(['%s'] * len(given))})" if given else "1 = 0")
+    for some, wanted in ((columns, values), *([also] if also else [])):
+        condition, given = _holds(connection, some, wanted)
+        where.append(condition)
         parameters += given
     with connection.cursor() as cursor:
         cursor.execute(

@@ -64,9 +64,8 @@ def _changed(column: str) -> str:
 
 def _inserts(connection: Any, plan: Plan, event: str, stand_in: bool) -> list[str]:
     q = connection.ops.quote_name
-    label, column = literal(plan.label), q(plan.pk_column)
-    codec = plan.pk.codec("sqlite")
-    new, old = (codec.key_sql(f"{row}.{column}", "sqlite") for row in ("NEW", "OLD"))
+    label = literal(plan.label)
+    new, old = (plan.pk.text_of([f"{row}.{q(c)}" for c in plan.pk_columns], "sqlite") for row in ("NEW", "OLD"))
     was = _identity(connection, plan)
     insert = f"INSERT INTO {q(journal_table())} (model, pk_text, what, stamp, before)"
     born = mark(plan, "sqlite")
@@ -74,7 +73,8 @@ def _inserts(connection: Any, plan: Plan, event: str, stand_in: bool) -> list[st
         return [f"{insert} VALUES ({label}, {new}, 'b', {_STAMP}, {born})"]
     if event == "DELETE":
         return [f"{insert} VALUES ({label}, {old}, 'g', {_STAMP}, {was})"]
-    moved = _changed(column)
+    moved = " OR ".join(_changed(q(column)) for column in plan.pk_columns)
+    moved = moved if len(plan.pk_columns) == 1 else f"({moved})"
     before = "NULL"
     if plan.identity:
         renamed = " OR ".join(_changed(q(c.name)) for c in plan.identity)

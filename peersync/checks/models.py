@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.checks import CheckMessage
 from django.db.models import Field, ForeignKey, Model
-from django.db.models.fields.composite import CompositePrimaryKey
 
 from peersync.checks.messages import has_errors, message
 from peersync.checks.sections import sections
@@ -29,11 +28,8 @@ def check(conf: Settings) -> list[CheckMessage]:
 
 
 def _identity(model: type[Model], conf: Settings) -> Iterator[CheckMessage]:
-    label, meta = label_of(model), model._meta
-    if isinstance(meta.pk, CompositePrimaryKey):
-        text = f"{label} has a composite primary key, which cannot be synchronised yet."
-        yield message("E006", text, f'Take it out of MODELS, or write "!{label}" there.', model)
-    elif conf.identity.get(label, conf.identity.get("*")) == "natural" and not natural_fields(model):
+    label = label_of(model)
+    if conf.identity.get(label, conf.identity.get("*")) == "natural" and not natural_fields(model):
         if label in conf.identity:
             where = f'SYNC_CONFIG["IDENTITY"]["{label}"]'
             text = f'{where} is "natural", but {label} has no unique field beside its primary key.'
@@ -102,7 +98,7 @@ def _is_unique(model: type[Model], names: set[str]) -> bool:
 def _key_fields(model: type[Model]) -> "list[Field[Any, Any]]":
     names = identity_of(model)
     if names in ((), (ORIGIN,)):
-        return [model._meta.pk]
+        return list(model._meta.pk_fields)
     return [model._meta.get_field(name) for name in names]  # type: ignore[misc]  # names.py has looked at them
 
 

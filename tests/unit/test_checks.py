@@ -108,11 +108,14 @@ def test_unknown_models(config: dict[str, Any], says: str) -> None:
         (["peersync.*"], "do not travel"),
         (["peersync.Node"], "do not travel"),
         (["odd.ShopProxy"], 'Write "odd.Shop"'),
-        (["odd.Pair"], '"!odd.Pair"'),
     ],
 )
 def test_models_that_cannot_be_synchronised(models: list[str], says: str) -> None:
     assert says in one("E006", {"MODELS": models})
+
+
+def test_a_composite_primary_key_names_rows_like_any_other() -> None:
+    assert ids({"MODELS": ["odd.Pair"]}) == set()
 
 
 def test_a_swapped_model_names_the_one_that_stands_in_for_it() -> None:
