@@ -14,13 +14,7 @@ from django.db.models import Field, ForeignKey, Model
 
 from peersync import codec as codecs
 from peersync.conf import settings
-
-NATURAL = {
-    "contenttypes.ContentType": ("app_label", "model"),
-    "auth.Permission": ("content_type", "codename"),
-    "auth.Group": ("name",),
-}
-"""Django's own models whose automatic keys differ between installations, and what names their rows instead."""
+from peersync.naturals import NATURAL, natural_fields
 
 ORIGIN = "@origin"
 """Stands for an identity that is no field: a mark given at birth, and the primary key there. No field is called so."""
@@ -193,19 +187,6 @@ def _user_identity(model: type[Model]) -> tuple[str, ...]:
         return ()
     name = getattr(model, "USERNAME_FIELD", None)
     return (str(name),) if name else ()
-
-
-def natural_fields(model: type[Model]) -> tuple[str, ...] | None:
-    """The fields that ``natural_key`` most likely returns: the first unique set without the primary key."""
-    meta = model._meta
-    if label_of(model) in NATURAL:
-        return NATURAL[label_of(model)]
-    single = [f.name for f in meta.local_concrete_fields if f.unique and not f.primary_key and not f.null]
-    if single:
-        return (single[0],)
-    for group in meta.total_unique_constraints:
-        return tuple(group.fields)
-    return tuple(meta.unique_together[0]) if meta.unique_together else None
 
 
 def forget() -> None:

@@ -20,7 +20,6 @@ from django.db import models
 from django.db.models import ForeignKey, Model
 
 from peersync.columns import (
-    NATURAL,
     ORIGIN,
     NamePart,
     RawColumn,
@@ -29,7 +28,6 @@ from peersync.columns import (
     identity_of,
     key_fields,
     label_of,
-    natural_fields,
     numbered,
     plain_reference,
     sync_field,
@@ -37,6 +35,7 @@ from peersync.columns import (
 from peersync.conf import PeerSettings, Settings, settings
 from peersync.generics import GenericId, generic_ids, targets_of
 from peersync.local_keys import LocalKey
+from peersync.naturals import NATURAL, natural_fields
 from peersync.ordering import parents_first
 from peersync.patterns import expand
 from peersync.policies import looks_at_fields

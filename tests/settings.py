@@ -27,7 +27,7 @@ INSTALLED_APPS = [
     "tests.typed",
     "tests.shapes",
     "tests.generic",
-    "tests.composite",
+    "tests.keyed",
 ]
 MIDDLEWARE: list[str] = []
 

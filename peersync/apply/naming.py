@@ -146,10 +146,13 @@ def _names_now(session: Session) -> Names:
 def _translated(model: SyncModel, pending: Pending, names: Names) -> Row:
     row, content = pending.row, pending.row.content
     key = in_parts(model.key, row.key, names)
+    earlier = tuple(in_parts(model.key, one, names) for one in row.earlier)
     if content is not None and len(content) == len(pending.names):
         fields = {field.name: field for field in model.fields}
         content = in_parts([fields[name] for name in pending.names], content, names)
-    return row if key == row.key and content == row.content else replace(row, key=key, content=content)
+    if (key, earlier, content) == (row.key, row.earlier, row.content):
+        return row
+    return replace(row, key=key, earlier=earlier, content=content)
 
 
 def in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from peersync.checks.sections import sections
 from peersync.codec import usable_as_key, wire_type
 from peersync.conf import Settings
 from peersync.generics import generic_ids
+from peersync.naturals import unique_fields
 from peersync.registry import ORIGIN, expand, identity_of, label_of, natural_fields, numbered
 
 _HAVE_EMPTY = frozenset(("text", "int", "float", "decimal", "bool", "bytes", "duration"))
@@ -30,15 +31,22 @@ def check(conf: Settings) -> list[CheckMessage]:
 def _identity(model: type[Model], conf: Settings) -> Iterator[CheckMessage]:
     label = label_of(model)
     if conf.identity.get(label, conf.identity.get("*")) == "natural" and not natural_fields(model):
-        if label in conf.identity:
-            where = f'SYNC_CONFIG["IDENTITY"]["{label}"]'
-            text = f'{where} is "natural", but {label} has no unique field beside its primary key.'
-            mend = f'Name its fields ("{label}": ["field"]) once a UniqueConstraint is on them, or write "pk".'
-            yield message("E018", text, mend, model)
+        if label in conf.identity or hasattr(model, "natural_key"):
+            yield _no_natural(model)
     elif conf.identity.get(label) == "origin" and not numbered(model):
         yield _no_origin(model)
     elif (names := identity_of(model)) and names != (ORIGIN,):
         yield from _fields_of_identity(model, names)
+
+
+def _no_natural(model: type[Model]) -> CheckMessage:
+    label = label_of(model)
+    lack = f"{label} declares no natural_key()."
+    if hasattr(model, "natural_key"):
+        lack = f"the code of {label}.natural_key() does not say for certain of which fields of its table it is made."
+    likely = ", ".join(f'"{name}"' for name in unique_fields(model) or ("field",))
+    mend = f'Name the fields that are unique together, "{label}": [{likely}], or write "{label}": "pk".'
+    return message("E018", f'SYNC_CONFIG["IDENTITY"] of {label} is "natural", but {lack}', mend, model)
 
 
 def _no_origin(model: type[Model]) -> CheckMessage:

@@ -10,7 +10,8 @@ from django.db.models import AutoField, Field
 from peersync.checks.messages import message
 from peersync.checks.sections import known_models, sections
 from peersync.conf import Settings
-from peersync.registry import NATURAL, Registry, SyncModel, natural_fields, registry
+from peersync.naturals import natural_fields, unique_fields
+from peersync.registry import NATURAL, Registry, SyncModel, registry
 
 RIGHTS = ("is_superuser", "is_staff")
 RIGHTS_BETWEEN = ("groups", "user_permissions", "permissions")
@@ -118,7 +119,7 @@ def _automatic_keys(model: SyncModel, conf: Settings) -> Iterator[CheckMessage]:
         return
     if isinstance(model.pk.field, AutoField):
         label = model.label
-        names = ", ".join(f'"{name}"' for name in natural_fields(model.model) or ("field",))
+        names = ", ".join(f'"{name}"' for name in unique_fields(model.model) or ("field",))
         text = (
             f"{label} is numbered by each database for itself and travels both ways: "
             "two rows that are made under one number on two nodes meet as a conflict."
@@ -134,7 +135,7 @@ def _automatic_keys(model: SyncModel, conf: Settings) -> Iterator[CheckMessage]:
 
 def _natural_key(model: SyncModel, conf: Settings) -> Iterator[CheckMessage]:
     chosen = conf.identity.get(model.label, conf.identity.get("*"))
-    if model.identity or chosen is not None or not hasattr(model.model, "natural_key"):
+    if model.identity or chosen is not None or natural_fields(model.model) is None:
         return
     text = f"{model.label} declares natural_key(), but its rows are known by their primary key."
     mend = f'Write SYNC_CONFIG["IDENTITY"]: {{"{model.label}": "natural"}}, or "pk" if it is meant so.'

@@ -271,6 +271,13 @@ def test_keys_that_no_two_databases_write_alike(model: str, says: str) -> None:
     assert says in one("E017", {"MODELS": [f"odd.{model}"]})
 
 
+@pytest.mark.parametrize("setting", ["odd.Unclear", "*"])
+def test_a_natural_key_whose_code_is_unclear(setting: str) -> None:
+    said = one("E018", {"MODELS": ["odd.Unclear"], "IDENTITY": {setting: "natural"}})
+    assert "odd.Unclear.natural_key()" in said
+    assert '"odd.Unclear": ["name"]' in said
+
+
 def test_natural_identity_of_a_model_that_has_nothing_unique() -> None:
     assert "unique" in one("E018", {"MODELS": ["odd.Place"], "IDENTITY": {"odd.Place": "natural"}})
 

@@ -50,6 +50,11 @@ def between(request: pytest.FixtureRequest, make_nodes: Callable[..., Any], sett
     return _made(request, make_nodes, settings)
 
 
+@pytest.fixture(params=_kinds("sqlite-sqlite", "pg-pg"))
+def within(request: pytest.FixtureRequest, make_nodes: Callable[..., Any], settings: Any) -> Between:
+    return _made(request, make_nodes, settings)
+
+
 @pytest.fixture(params=_kinds("pg-pg", "pg-sqlite"))
 def from_postgres(request: pytest.FixtureRequest, make_nodes: Callable[..., Any], settings: Any) -> Between:
     return _made(request, make_nodes, settings)

@@ -9,18 +9,18 @@ from django.db import connections
 from peersync.models import Conflict, RowState
 from peersync.replicas.database import DatabaseReplica
 from peersync.settling import put_back
-from tests.composite.models import Hall, Place, Seat, Ticket
 from tests.integration.fields.ways import WAYS, carry
+from tests.keyed.models import Hall, Place, Seat, Ticket
 from tests.support.pairs import Pair, waiting
 
 NOON = dt.datetime(2026, 2, 28, 12, 0, 0, 5, tzinfo=dt.UTC)
 ROWS = ["", "a,b", "a\\,b", "a\\", "~[1]", "é/'\"%s", "x"]
-IDENTITY = {"composite.Hall": "origin", "composite.Ticket": ["code"]}
+IDENTITY = {"keyed.Hall": "origin", "keyed.Ticket": ["code"]}
 
 
 @pytest.fixture(autouse=True)
 def _configured(pair: Pair) -> None:
-    pair.configure("composite.*", IDENTITY=IDENTITY, MATCH={"*": "never"})
+    pair.configure("keyed.*", "!keyed.Book", "!keyed.Chapter", IDENTITY=IDENTITY, MATCH={"*": "never"})
     Hall.objects.using(pair.b).bulk_create([Hall(name="of b 1"), Hall(name="of b 2")])
 
 
@@ -42,7 +42,7 @@ def test_rows_travel_and_are_found_again(pair: Pair, way: str) -> None:
     make(pair.a, *ROWS)
     Seat.objects.using(pair.a).create(row="x", number=-(2**63), since=dt.datetime(1, 1, 1, tzinfo=dt.UTC))
     report = carry(pair.a, pair.b, way)
-    assert report.models["composite.Seat"].created == len(ROWS) + 1
+    assert report.models["keyed.Seat"].created == len(ROWS) + 1
     assert len(seats(pair)) == len(ROWS) + 1
     for place, row in enumerate(ROWS):
         Seat.objects.using(pair.a if place % 2 else pair.b).filter(row=row).update(note=f"edited {place}")
@@ -59,18 +59,18 @@ def test_rows_travel_and_are_found_again(pair: Pair, way: str) -> None:
     make(pair.a, "a,b", note="again")
     carry(pair.a, pair.b, way)
     settled(pair)
-    assert not RowState.objects.using(pair.b).filter(model="composite.Seat", pk_text__startswith="a\\,b").get().deleted
+    assert not RowState.objects.using(pair.b).filter(model="keyed.Seat", pk_text__startswith="a\\,b").get().deleted
 
 
 def test_pages_of_a_snapshot_and_ranges_of_digests(pair: Pair) -> None:
     rows = [Seat(row=row, number=n, since=NOON) for row in ("a", "b") for n in range(-5, 20)]
     Seat.objects.using(pair.a).bulk_create(rows)
     replica = DatabaseReplica(pair.a, peer=pair.b)
-    assert [model.label for model in replica.describe().models if model.label == "composite.Seat"]
+    assert [model.label for model in replica.describe().models if model.label == "keyed.Seat"]
     pair.push(batch_size=3)
     assert len(seats(pair)) == 50
     Seat.objects.using(pair.b).filter(row="b", number=3).update(note="differs")
-    assert {label: found.keys for label, found in pair.differences().items()}["composite.Seat"] == [
+    assert {label: found.keys for label, found in pair.differences().items()}["keyed.Seat"] == [
         ["b", 3, "2026-02-28T12:00:00.000005Z"]
     ]
     pair.both()
@@ -119,7 +119,7 @@ def test_conflicts_are_kept_and_put_back(pair: Pair) -> None:
 
 
 def test_under_a_filter(pair: Pair) -> None:
-    pair.configure("composite.Seat", PEERS={pair.b: {"FILTER": {"composite.Seat": {"note": "seen"}}}})
+    pair.configure("keyed.Seat", PEERS={pair.b: {"FILTER": {"keyed.Seat": {"note": "seen"}}}})
     make(pair.a, *ROWS[:4], note="seen")
     make(pair.a, *ROWS[4:], note="hidden")
     pair.push(batch_size=2)
@@ -134,7 +134,7 @@ def test_under_a_filter(pair: Pair) -> None:
 
 
 def test_what_hangs_on_a_row_goes_with_it_where_it_stays_home(pair: Pair) -> None:
-    pair.configure("composite.Hall", IDENTITY=IDENTITY, MATCH={"*": "never"})
+    pair.configure("keyed.Hall", IDENTITY=IDENTITY, MATCH={"*": "never"})
     hall = Hall.objects.using(pair.a).create(name="of a")
     pair.push()
     Place.objects.using(pair.b).create(hall=Hall.objects.using(pair.b).get(name="of a"), number=1)
@@ -145,7 +145,7 @@ def test_what_hangs_on_a_row_goes_with_it_where_it_stays_home(pair: Pair) -> Non
 
 
 def test_captured_by_signals(pair: Pair) -> None:
-    pair.configure("composite.Seat", CAPTURE="signals", EXCLUDE={"composite.Seat": ["secret"]})
+    pair.configure("keyed.Seat", CAPTURE="signals", EXCLUDE={"keyed.Seat": ["secret"]})
     seat = Seat.objects.using(pair.a).create(row="x,y", number=1, since=NOON)
     pair.both()
     seat.note = "edited"

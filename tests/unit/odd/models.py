@@ -102,3 +102,11 @@ def settle(contest: object) -> str:
 
 
 RULES = {"local": "local"}
+
+
+class Unclear(models.Model):
+    id = models.BigIntegerField(primary_key=True)
+    name = models.CharField(max_length=50, unique=True)
+
+    def natural_key(self) -> tuple[str]:
+        return (self.name.lower(),)

@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
 
-class CompositeConfig(AppConfig):
-    name = "tests.composite"
+class KeyedConfig(AppConfig):
+    name = "tests.keyed"
     default_auto_field = "django.db.models.BigAutoField"

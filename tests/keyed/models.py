@@ -1,4 +1,6 @@
-"""Primary keys of several columns."""
+"""Rows that are named in uncommon ways: by primary keys of several columns, by natural keys with rows in them."""
+
+from typing import Any
 
 from django.db import models
 
@@ -36,3 +38,25 @@ class Ticket(models.Model):
     box = models.IntegerField()
     number = models.IntegerField()
     code = models.CharField(max_length=20, unique=True)
+
+
+class Book(models.Model):
+    """Its first unique field is not its natural key."""
+
+    shelf_mark = models.CharField(max_length=20, unique=True)
+    isbn = models.CharField(max_length=20, unique=True)
+
+    def natural_key(self) -> tuple[Any, ...]:
+        return (self.isbn,)
+
+
+class Chapter(models.Model):
+    book = models.ForeignKey(Book, models.CASCADE)
+    number = models.IntegerField()
+    title = models.CharField(max_length=20, default="")
+
+    class Meta:
+        unique_together = [("book", "number")]
+
+    def natural_key(self) -> tuple[Any, ...]:
+        return (*self.book.natural_key(), self.number)
