@@ -60,3 +60,18 @@ class Chapter(models.Model):
 
     def natural_key(self) -> tuple[Any, ...]:
         return (*self.book.natural_key(), self.number)
+
+
+class Shelf(models.Model):
+    """Named by its name; what stands on it points to its code."""
+
+    name = models.CharField(max_length=20, unique=True)
+    code = models.CharField(max_length=20, unique=True)
+
+
+class Box(models.Model):
+    shelf = models.ForeignKey(Shelf, models.CASCADE, to_field="code")
+    number = models.IntegerField()
+
+    class Meta:
+        unique_together = [("shelf", "number")]

@@ -13,14 +13,16 @@ from django.db import connections
 
 from peersync.replicas.database import DatabaseReplica
 from peersync.replicas.http import HttpReplica
-from peersync.reports import TransferReport
+from peersync.reports import Options, TransferReport
+from peersync.syncing import compare
 from peersync.transfer import Transfer
 from tests.integration.fields.conftest import Between
-from tests.integration.fields.ways import quarantined, stored
+from tests.integration.fields.ways import plain, quarantined, stored
+from tests.keyed.models import Seat
 from tests.support.api import made_token
 from tests.support.live import Server
 from tests.support.pairs import sql
-from tests.typed.models import Every
+from tests.typed.models import BytesKey, DatetimeKey, Every, TextKey
 
 NOON = dt.datetime(2026, 2, 28, 12, 0, 0, 123456, tzinfo=dt.UTC)
 DEEP: Any = "bottom"
@@ -133,3 +135,37 @@ def test_an_older_release_has_narrower_columns(between: Between, kind: str) -> N
             between.target, "SELECT amount, char, integer FROM typed_every WHERE id = 1".replace("char", '"char"')
         )
         assert [(Decimal(str(found[0][0])), *found[0][1:])] == [(Decimal("1.5"), "short", 3)]
+
+
+def everything(model: Any, alias: str) -> list[dict[str, Any]]:
+    names = [field.attname for field in model._meta.concrete_fields]
+    rows = model.objects.using(alias).values(*names)
+    return sorted(({name: plain(value) for name, value in row.items()} for row in rows), key=repr)
+
+
+def test_keys_of_every_kind(within: Between) -> None:
+    """In pages, by key, as tombstones and in digests: keys stand in addresses and in bodies."""
+    texts = ["", "a/b", "..", "it's", 'say "x"', "?a=b&c#d", "%2F", "50 %", "a\nb", "é ☃ 😀", "a,b", " "]
+    keys: dict[Any, list[Any]] = {
+        TextKey: texts,
+        BytesKey: [b"", b"/", bytes(range(1, 256)), b"%", b"\n"],
+        DatetimeKey: [NOON, dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)],
+    }
+    for model, values in keys.items():
+        model.objects.using(within.source).bulk_create([model(id=value) for value in values])
+    Seat.objects.using(within.source).bulk_create([Seat(row=text, number=-1, since=NOON) for text in texts])
+    models = [*keys, Seat]
+    with served(within, *(model._meta.label for model in models)) as peer:
+        own = DatabaseReplica(within.source, peer=within.target)
+        assert Transfer(own, peer, options=Options(batch_size=2)).run().status == "ok"
+        for model in models:
+            assert everything(model, within.target) == everything(model, within.source)
+            model.objects.using(within.target).all()[1:2].get().delete()
+            model.objects.using(within.target).update(note="edited")
+        report = Transfer(peer, own, local="target", options=Options(batch_size=2)).run()
+        assert report.status == "ok"
+        assert [report.models[model._meta.label].deleted for model in models] == [1] * len(models)
+        for model in models:
+            assert everything(model, within.target) == everything(model, within.source)
+            assert set(model.objects.using(within.source).values_list("note", flat=True)) == {"edited"}
+        assert not any(found.count for found in compare(peer).values())

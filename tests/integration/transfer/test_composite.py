@@ -15,12 +15,13 @@ from tests.support.pairs import Pair, waiting
 
 NOON = dt.datetime(2026, 2, 28, 12, 0, 0, 5, tzinfo=dt.UTC)
 ROWS = ["", "a,b", "a\\,b", "a\\", "~[1]", "é/'\"%s", "x"]
+ELSEWHERE = [f"!keyed.{name}" for name in ("Book", "Chapter", "Shelf", "Box")]
 IDENTITY = {"keyed.Hall": "origin", "keyed.Ticket": ["code"]}
 
 
 @pytest.fixture(autouse=True)
 def _configured(pair: Pair) -> None:
-    pair.configure("keyed.*", "!keyed.Book", "!keyed.Chapter", IDENTITY=IDENTITY, MATCH={"*": "never"})
+    pair.configure("keyed.*", *ELSEWHERE, IDENTITY=IDENTITY, MATCH={"*": "never"})
     Hall.objects.using(pair.b).bulk_create([Hall(name="of b 1"), Hall(name="of b 2")])
 
 
