@@ -57,6 +57,11 @@ def test_rows_travel_and_are_found_again(pair: Pair, way: str) -> None:
         ("x", -(2**63)),
     }
     settled(pair)
+    # one part of a key changes, and nothing else: another row, and this one is gone
+    Seat.objects.using(pair.a).filter(row="a\\", number=8).update(number=9)
+    figures = carry(pair.a, pair.b, way).models["keyed.Seat"]
+    assert (figures.created, figures.deleted) == (1, 1)
+    settled(pair)
     make(pair.a, "a,b", note="again")
     carry(pair.a, pair.b, way)
     settled(pair)
