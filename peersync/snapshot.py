@@ -23,6 +23,7 @@ from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored, plain_reference
 from peersync.states import chunks, list_parameter, text_list
 from peersync.transactions import NodeRow, writing
+from peersync.undecoded import reads_by_name
 from peersync.versions import State
 from peersync.viewpages import rows_in_view, rows_that_left, tombstones_told
 from peersync.views import View
@@ -240,7 +241,7 @@ class _Page:
         vendor = self.connection.vendor
         allowed = bulk_allowed(self.view, self.model)
         encodings = set(bulk_encoding(self.model, vendor, filtered=not allowed)) & set(self.caller.bulk)
-        bounds = self._bounds(place) if encodings else None
+        bounds = self._bounds(place) if encodings and not reads_by_name(self.connection) else None
         if bounds is None or self._touched(*bounds):
             return None
         first, last = bounds

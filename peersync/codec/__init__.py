@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from peersync.codec import postgres, sqlite
 from peersync.codec.odd import PREFIX as ODD
-from peersync.codec.odd import held, is_odd
+from peersync.codec.odd import held, is_odd, of_undecoded
 from peersync.codec.shapes import Shape
 from peersync.codec.values import Codec, Convert, key_text, key_value
 
@@ -25,6 +25,7 @@ __all__ = [
     "is_odd",
     "key_text",
     "key_value",
+    "of_undecoded",
     "usable_as_key",
     "wire_of_type",
     "wire_type",

@@ -20,14 +20,17 @@ _SQL = (
     " WHEN 'real' THEN printf(char(37)||'!.17g',{}) ELSE {} END AS BLOB)"
 )
 _form = re.compile(
-    rf"\x00?{PREFIX}(?:t:(.*)|i:(-?\d{{1,19}})|r:([-+.\deInf]{{1,30}})|b:((?:[0-9a-f]{{2}})*))", re.DOTALL
+    rf"\x00?{PREFIX}(?:t:(.*)|i:(-?\d{{1,19}})|r:([-+.\deInf]{{1,30}})|b:((?:[0-9a-f]{{2}})*)|u:((?:[0-9a-f]{{2}})*))",
+    re.DOTALL,
 )
 _KINDS: dict[int, tuple[str, Callable[[str], Any]]] = {
     1: ("the text", str),
     2: ("the integer", int),
     3: ("the number", float),
     4: ("the bytes", bytes.fromhex),
+    5: ("a text that is no UTF-8", bytes.fromhex),
 }
+_UNREADABLE = 5
 
 
 def guarded(normal: str, expression: str = "+{}") -> str:
@@ -45,6 +48,11 @@ def of_bytes(value: bytes) -> str:
 def of_text_bytes(value: bytes) -> str:
     """In a column of texts the name must be none that a text could be."""
     return f"\x00{of_bytes(value)}"
+
+
+def of_undecoded(value: bytes) -> str:
+    """The wire value of a text of SQLite that is no UTF-8."""
+    return f"\x00{PREFIX}u:{value.hex()}"
 
 
 def _found(value: Any) -> re.Match[str] | None:
@@ -75,6 +83,8 @@ def _judge(ordinary: Judge, *, taken: bool) -> Judge:
         if match is None or match.lastindex is None:
             return ordinary(value)
         what = _KINDS[match.lastindex][0]
+        if match.lastindex == _UNREADABLE:
+            return f"SQLite holds {what} in it, of the bytes {shown(match[match.lastindex])}"
         return "" if taken else f"SQLite holds {what} {shown(match[match.lastindex])} in it, which is not of its type"
 
     return judge

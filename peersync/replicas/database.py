@@ -29,6 +29,7 @@ from peersync.records import (
 from peersync.registry import SyncModel
 from peersync.rows import check_keys
 from peersync.transactions import NodeRow, reading, writing
+from peersync.undecoded import forgiving
 from peersync.views import View
 
 DEFAULT_LIMIT = 2000
@@ -135,6 +136,7 @@ class DatabaseReplica:
         with reading(self.alias) as node:
             return tuple(progress.load(node, caller.node).points)
 
+    @forgiving
     def snapshot(self, caller: Caller, model: str, head: Point | None, after: str | None, limit: int) -> Batch:
         """See :meth:`peersync.replicas.base.Replica.snapshot`."""
         self._model(model)
@@ -146,6 +148,7 @@ class DatabaseReplica:
                     bases.agree(node, self._model(model), caller.install, caller.match)
         return snapshot.snapshot(self.view, caller, model, head, after, limit, self._points(caller))
 
+    @forgiving
     def changes(
         self,
         caller: Caller,
@@ -169,6 +172,7 @@ class DatabaseReplica:
             return feed.changes(self.view, caller, models, cursor, head, limit, self._points(caller))
         return batch
 
+    @forgiving
     def rows(self, caller: Caller, model: str, keys: Iterable[Key]) -> Batch:
         """See :meth:`peersync.replicas.base.Replica.rows`."""
         known, wanted = self._model(model), list(keys)
@@ -178,6 +182,7 @@ class DatabaseReplica:
         numbering.number(self.alias)
         return feed.by_key(self.view, caller, model, wanted, self._points(caller))
 
+    @forgiving
     def digests(
         self,
         caller: Caller,
@@ -205,6 +210,7 @@ class DatabaseReplica:
 
     # ------------------------------------------------------------------ writing
 
+    @forgiving
     def apply(self, caller: Caller, batch: Batch) -> Outcome:
         """See :meth:`peersync.replicas.base.Replica.apply`."""
         return apply_batch(self.view, caller, batch)

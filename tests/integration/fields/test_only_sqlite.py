@@ -146,6 +146,28 @@ def test_longer_than_the_column_of_the_other_side(from_sqlite: Between) -> None:
     assert waits["[4]"].startswith("invalid: integer: ")
 
 
+@pytest.mark.parametrize(("way", "first"), [("bulk", True), ("wire", False)])
+def test_texts_that_are_no_utf8(from_sqlite: Between, way: str, first: bool) -> None:
+    """Nobody can read them, not even where they stand; but they stop no other row, and come when they are mended."""
+    between = from_sqlite
+    if not first:
+        carry(between.source, between.target, way)
+    texts = [("text", "CAST(x'61ff62' AS TEXT)", ""), ("char", "CAST(x'c3' AS TEXT)", ""), ("text", "'fine'", "")]
+    put(between.source, texts)
+    if way == "bulk":
+        sql(between.source, "DELETE FROM peersync_journal")  # they are older than peersync
+    carry(between.source, between.target, way)
+    assert sql(between.target, "SELECT id FROM typed_every ORDER BY id") == [(3,), (100,)]
+    assert quarantined(between.target) == {
+        "[1]": "invalid: text: SQLite holds a text that is no UTF-8 in it, of the bytes '61ff62'",
+        "[2]": "invalid: char: SQLite holds a text that is no UTF-8 in it, of the bytes 'c3'",
+    }
+    sql(between.source, "UPDATE typed_every SET text = 'aÿb', char = NULL WHERE id < 3")
+    carry(between.source, between.target, way)
+    assert quarantined(between.target) == {}
+    assert sql(between.target, "SELECT text FROM typed_every WHERE id = 1") == [("aÿb",)]
+
+
 def test_characters_that_postgres_does_not_take(from_sqlite: Between) -> None:
     between = from_sqlite
     put(
