@@ -79,10 +79,14 @@ class _Rows:
         leaves = ", ".join(self._leaves())
         for sign, key in ((">", self.bounds.after), ("<=", self.bounds.upto)):
             if key is not None:
-                values = [part for text in _flat(key) for part in (len(text), text)]
+                values = [part for text in map(self._bound, _flat(key)) for part in (len(text), text)]
                 clauses.append(f"({leaves}) {sign} ({', '.join(['%s'] * len(values))})")
                 parameters += values
         return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), parameters
+
+    def _bound(self, text: str) -> str:
+        """PostgreSQL is asked for the next text where it cannot hold the one that SQLite names."""
+        return text.replace("\x00", "\x01") if self.connection.vendor == "postgresql" else text
 
 
 def _flat(key: Any) -> list[str]:

@@ -192,12 +192,14 @@ def _key_value(value: Any, what: str, depth: int, budget: list[int]) -> Any:
         if -_INT <= value < _INT:
             return value
         raise WireError(f"{what} holds an integer of more than 64 bits")
-    if kind is str:
-        return string(value, f"a value of {what}", _KEY_TEXT)
+    if kind is str and len(value) <= _KEY_TEXT:
+        return value  # U+0000 too: whoever cannot hold it says so of that row alone
     if kind is list:
         return _key(value, what, depth - 1, budget)
     if value is None or kind is bool:
         return value
+    if kind is str:
+        raise WireError(f"{what} holds a text of more than {_KEY_TEXT:,} characters")
     raise WireError(f"{what} holds a value that cannot name a row")
 
 

@@ -284,7 +284,6 @@ BAD_ROWS = [
     (b'{"key":[1.5],"content":[1,"a"]}', "key"),
     (b'{"key":[{}],"content":[1,"a"]}', "key"),
     (b'{"key":[9223372036854775808],"content":[1,"a"]}', "64 bits"),
-    (b'{"key":["\\u0000"],"content":[1,"a"]}', "key"),
     (b'{"key":[[[[[[[[[1]]]]]]]]],"content":[1,"a"]}', "nested"),
     (wire.dumps({"key": [1] * 101, "content": [1, "a"]}), "too long"),
     (wire.dumps({"key": ["a" * 70_000], "content": [1, "a"]}), "key"),

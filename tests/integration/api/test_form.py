@@ -187,7 +187,7 @@ def test_malformed_questions_for_digests(api: Api, body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [["x"], [1, 2], [None], [[1]], [True], [2**63 - 1], [-5], ["1; DROP TABLE x"], ["\u0000"[:0]]]
+    "key", [["x"], [1, 2], [None], [[1]], [True], [2**63 - 1], [-5], ["1; DROP TABLE x"], ["\u0000"]]
 )
 def test_keys_of_another_type_are_no_error_of_ours(api: Api, key: Any) -> None:
     api.get("")  # numbers what was written so far
@@ -201,7 +201,7 @@ def test_keys_of_another_type_are_no_error_of_ours(api: Api, key: Any) -> None:
     assert everything(api.alias) == before
 
 
-@pytest.mark.parametrize("keys", [[], [[]], [1], {"a": 1}, None, [[1.5]], [[{"a": 1}]], [["\x00"]], [[2**64]]])
+@pytest.mark.parametrize("keys", [[], [[]], [1], {"a": 1}, None, [[1.5]], [[{"a": 1}]], [["x" * 70_000]], [[2**64]]])
 def test_malformed_keys(api: Api, keys: Any) -> None:
     refused(api.post(ROWS, {"keys": keys}), 400, "malformed")
 

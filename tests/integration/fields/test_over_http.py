@@ -103,6 +103,27 @@ def test_a_row_that_cannot_be_held_over_http(between: Between) -> None:
         assert list(quarantined(between.target)) == ([] if held else ["[2]"])
 
 
+def test_a_key_with_u0000_stops_no_other_row(from_sqlite: Between) -> None:
+    """Nor does a row that points to one, nor a comparison of both sides."""
+    between = from_sqlite
+    models = ("typed.TextKey", "typed.TextKeyChild")
+    with served(between, *models) as target:
+        for name in ("a", "z"):
+            TextKey.objects.using(between.source).create(pk=name)
+        push(between, target)
+        sql(between.source, "INSERT INTO typed_textkey SELECT 'n'||char(0), note FROM typed_textkey WHERE id = 'a'")
+        TextKey.objects.using(between.source).create(pk="y")
+        assert push(between, target).status == "incomplete"
+        assert sql(between.target, "SELECT id FROM typed_textkey ORDER BY id") == [("a",), ("y",), ("z",)]
+        [reason] = quarantined(between.target).values()
+        assert reason.startswith("invalid: its key: it has the character U+0000")
+        found = compare(target, Options())["typed.TextKey"]
+        assert (found.count, list(found.keys)) == (1, ["n\x00"])
+        sql(between.source, "DELETE FROM typed_textkey WHERE length(CAST(id AS BLOB)) = 2")
+        assert push(between, target).status == "ok"
+        assert quarantined(between.target) == {}
+
+
 @pytest.mark.parametrize("kind", ["rows", "runs"])
 def test_an_older_release_has_narrower_columns(between: Between, kind: str) -> None:
     """Nothing is rounded or cut off there in silence: a row that does not fit waits, and runs are not taken."""
