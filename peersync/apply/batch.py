@@ -17,7 +17,8 @@ from peersync.apply.loading import load
 from peersync.apply.proof import candidates, delete_certain
 from peersync.apply.records import write_records
 from peersync.apply.session import Session, check_fields, decide_all, own_role
-from peersync.apply.settle import broken_references, count, take
+from peersync.apply.settle import broken_references, take
+from peersync.apply.untold import count
 from peersync.conf import settings
 from peersync.conf_values import MATCHES
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WireError, WrongTarget
@@ -34,7 +35,7 @@ conflict_found = Signal()
 """Sent after the commit, with ``using``, ``peer`` and ``conflicts``: what the records hold."""
 
 
-UNASKED = ("protected", "constraint", "invalid", "policy")
+UNASKED = ("protected", "constraint", "invalid", "policy", waiting.WITHHELD)
 """Reasons why a row waits of which the source knows nothing: nobody asks for such a row, so the end tries it again."""
 
 
@@ -87,6 +88,7 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     check_fields(session)
     _check_versions(node, batch)
     session.alone = _alone(node, batch)
+    session.overheard = bool(caller.name and view.registry.filtered)
     session.told = caller.told
     if node.pruned_seq:
         session.consumed = _consumed(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from peersync.apply.constraints import Place
+from peersync.apply.blocks import Place
 from peersync.apply.numbers import drawn, given
 from peersync.apply.session import Pending, Session
 from peersync.registry import SyncModel

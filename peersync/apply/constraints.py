@@ -6,49 +6,53 @@ memory: a row of the set may rely on what the others of the set will have done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from peersync import states
 from peersync.apply import pointers
+from peersync.apply.blocks import Block, Place, listed, named
 from peersync.apply.cascade import Dependents, dependents
+from peersync.apply.holders import Holders, Uniques, Wish
+from peersync.apply.looking import look
 from peersync.apply.session import Pending, Session
-from peersync.codec import key_text
 from peersync.generics import GenericId
 from peersync.local_keys import LocalKey
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, as_key, find, key_from_json, referenced, select_in
 
-Place = tuple[str, Key]
-Values = tuple[str, ...]
 
-
-@dataclass(slots=True)
-class Block:
-    """Why a row can't be written now, and the rows that it waits for. ``inside``: all of those are in the set."""
-
-    reason: str
-    needs: list[Place] = field(default_factory=list)
-    detail: str = ""
-
-
-@dataclass(slots=True)
+@dataclass
 class Plan:
-    """``rows``: to be written together; ``blocked``: those that wait; ``parked``: unique values that change hands."""
+    """``rows``: to be written together; ``blocked``: those that wait.
+
+    ``takes``: of rows that take unique values over, the rows of the set that hold them; ``closely``: found by all that
+    the database calls unique; ``childless``: deletions of rows on which nothing hangs.
+    """
 
     rows: list[Pending]
     blocked: dict[Place, Block]
-    parked: bool = False
+    takes: Mapping[Place, Collection[Place]] = field(default_factory=dict)
     dependents: dict[Place, Dependents] = field(default_factory=dict)
+    closely: bool = False
+    childless: Collection[Place] = ()
+    ahead: Mapping[str, Mapping[Place, str]] = field(default_factory=dict)
+    """Per model, primary keys that new rows are given before any is written (:mod:`peersync.apply.circles`)."""
+
+    @cached_property
+    def passing(self) -> frozenset[Place]:
+        """Rows that hold a unique value which another one takes over."""
+        return frozenset(place for places in self.takes.values() for place in places)
 
 
 class Weigher:
     """Facts of the database about a set of rows, and the fixed point over them."""
 
-    def __init__(self, session: Session, pendings: Sequence[Pending]) -> None:
-        self.session = session
+    def __init__(self, session: Session, pendings: Sequence[Pending], *, closely: bool = False) -> None:
+        self.session, self.closely = session, closely
         self.connection = session.connection
         self.models = session.view.registry.models
         self.rank = session.view.registry.rank
@@ -56,8 +60,7 @@ class Weigher:
         self.by_pk = {(p.row.model, p.local.pk): p for p in self.set.values() if p.local.pk is not None}
         self.blocked: dict[Place, Block] = {}
         self.parents: dict[Place, list[tuple[SyncField, Place, bool]]] = {}
-        self.holders: dict[Place, list[tuple[str, Values, str | None]]] = {}
-        self.wanted: dict[tuple[str, tuple[str, ...], Values], list[Place]] = {}
+        self.uniques = Uniques()
         self.children: dict[Place, list[tuple[str, str, SyncField]]] = {}
         self.dependents: dict[Place, Dependents] = {}
 
@@ -75,10 +78,19 @@ class Weigher:
             self._look_at_uniques(model, written)
             self._look_at_children(model, [p for p in pendings if p.deletes])
         self._settle()
-        parked = any(holder is not None for place in self.set for _, _, holder in self.holders.get(place, ()))
+        self._name()
         rows = list(self.set.values())
         kept = {place: found for place, found in self.dependents.items() if place in self.set}
-        return Plan(rows, self.blocked, parked, kept)
+        childless = {p.place for p in rows if p.deletes} - self.children.keys()
+        return Plan(rows, self.blocked, self._takes(), kept, self.closely, childless)
+
+    def _takes(self) -> dict[Place, set[Place]]:
+        found: dict[Place, set[Place]] = {}
+        for place in self.set:
+            for wish, pk in self.uniques.holders.get(place, ()):
+                if holder := self.by_pk.get((wish.model, pk)):
+                    found.setdefault(place, set()).add(holder.place)
+        return found
 
     # ------------------------------------------------------------------ facts
 
@@ -123,77 +135,9 @@ class Weigher:
         return {pk for pk in hidden if known.get(pk, views.OUT_OF_VIEW) == views.OUT_OF_VIEW}
 
     def _look_at_uniques(self, model: SyncModel, pendings: list[Pending]) -> None:
-        by_column = {f.column: f for f in model.fields}
-        for columns in model.uniques:
-            if not all(column in by_column for column in columns):
-                continue
-            fields = [by_column[column] for column in columns]
-            values: dict[Place, Values] = {}
-            for pending in pendings:
-                found = self._values(pending, fields)
-                if found is not None:
-                    values[pending.place] = found
-            if values:
-                self._note_holders(model, columns, fields, values)
-
-    def _values(self, pending: Pending, fields: Sequence[SyncField]) -> Values | None:
-        """The texts of these fields in the incoming content; None where one is null, absent or not to be looked up."""
-        texts = []
-        for one in fields:
-            if one.name not in pending.names or pending.content is None:
-                return None
-            value = pending.content[pending.names.index(one.name)]
-            if value is None or one.raw.wire in ("float", "json") or one.raw.wire.startswith("native"):
-                return None
-            texts.append(_text(value))
-        return tuple(texts)
-
-    def _note_holders(
-        self,
-        model: SyncModel,
-        columns: tuple[str, ...],
-        fields: Sequence[SyncField],
-        values: dict[Place, Values],
-    ) -> None:
-        for place, texts in values.items():
-            self.wanted.setdefault((model.label, columns, texts), []).append(place)
-        holders = self._stored(model, fields, set(values.values()))
-        for place, texts in values.items():
-            holder = holders.get(texts)
-            if holder is not None and holder != self.set[place].local.pk:
-                self.holders.setdefault(place, []).append(("/".join(columns), texts, holder))
-
-    def _stored(self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]) -> dict[Values, str]:
-        """Who holds these values: texts → local primary key."""
-        reader = Reader(self.connection, model, fields)
-        lead = next((i for i, f in enumerate(fields) if f.target is None and not isinstance(f, GenericId)), None)
-        if lead is None:
-            return self._stored_by_keys(model, fields, wanted)
-        return self._held(reader, fields[lead], {texts[lead] for texts in wanted}, wanted)
-
-    def _held(self, reader: Reader, lead: SyncField, held: set[str], wanted: set[Values]) -> dict[Values, str]:
-        """Of the rows whose ``lead`` holds one of these texts: who holds what is wanted."""
-        rows = reader.rows(select_in(self.connection, reader.select(), LocalKey((lead.raw,)), held, "t"))
-        found = {tuple(map(_text, row.content)): row.pk for row in rows}
-        return {texts: pk for texts, pk in found.items() if texts in wanted}
-
-    def _stored_by_keys(self, model: SyncModel, fields: Sequence[SyncField], wanted: set[Values]) -> dict[Values, str]:
-        """The same for a constraint over foreign keys alone (a one-to-one, a pair): looked up by the first one's rows."""
-        first = next((f for f in fields if isinstance(f, GenericId)), fields[0])
-        said = list(self._first_values(model, first))
-        if isinstance(first, GenericId):
-            local = pointers.local_texts(self.session, first, said)
-        else:
-            keys = {as_key(_hashable(value)) for value in said}
-            local = set(find(self.connection, str(first.target), keys, first.target_column).values())
-        return self._held(Reader(self.connection, model, fields), first, local, wanted)
-
-    def _first_values(self, model: SyncModel, first: SyncField) -> Iterable[Any]:
-        for pending in self.set.values():
-            if pending.row.model == model.label and pending.content and first.name in pending.names:
-                value = pending.content[pending.names.index(first.name)]
-                if value is not None:
-                    yield value
+        Holders(self.session, model, pendings).look(self.uniques)
+        if self.closely:
+            look(self.session, model, pendings, self.uniques)
 
     def _look_at_children(self, model: SyncModel, pendings: list[Pending]) -> None:
         if not pendings:
@@ -220,12 +164,14 @@ class Weigher:
                 for place, block in outside.items():
                     self._leave(place, block)
                 continue
-            rivals = [places for places in map(self._in_set, self.wanted.values()) if len(places) > 1]
+            contested = {wish: self._in_set(places) for wish, places in self.uniques.wanted.items()}
+            rivals = {wish: places for wish, places in contested.items() if len(places) > 1}
             if not rivals:
                 return
-            loser = max(max(places, key=_order) for places in rivals)
-            others = [p for places in rivals if loser in places for p in places if p != loser]
-            self._leave(loser, Block("unique", others[:1]))
+            loser = max(max(places, key=order) for places in rivals.values())
+            wish, places = next((wish, places) for wish, places in rivals.items() if loser in places)
+            others = [place for place in places if place != loser]
+            self._leave(loser, Block("unique", others[:1], f"{self.uniques.shown[wish]} is wanted by another row too"))
 
     def _in_set(self, places: list[Place]) -> list[Place]:
         return [place for place in places if place in self.set]
@@ -246,19 +192,17 @@ class Weigher:
                 there = False  # it has no number yet when this row is written
             if not there:
                 return Block("parent", [parent], f"{one.name} points to a row that is not here")
-        for columns, texts, holder in self.holders.get(place, ()):
-            if not self._lets_go(place[0], columns, texts, str(holder)):
-                needs = self._places(place[0], [str(holder)])
-                return Block("unique", needs, f"{columns} = {', '.join(texts)} is held by another row")
+        for wish, holder in self.uniques.holders.get(place, ()):
+            if not self._lets_go(wish, holder):
+                return Block("unique", [], f"{self.uniques.shown[wish]} is held by another row", holder)
         return None
 
-    def _lets_go(self, label: str, columns: str, texts: Values, holder: str) -> bool:
+    def _lets_go(self, wish: Wish, holder: str) -> bool:
         """Whether the row that holds the unique value is in the set, and will hold it no longer."""
-        pending = self.by_pk.get((label, holder))
-        if pending is None or pending.place not in self.set:
+        pending = self.by_pk.get((wish.model, holder))
+        if pending is None:
             return False
-        wanted = self.wanted.get((label, tuple(columns.split("/")), texts), [])
-        return pending.content is None or pending.place not in wanted
+        return pending.content is None or pending.place not in self.uniques.wanted[wish]
 
     def _children_left(self, place: Place) -> Block | None:
         found = self.dependents.get(place)
@@ -288,22 +232,28 @@ class Weigher:
         reader = Reader(self.connection, self.models[label])
         return [(label, row.key) for row in reader.by_pk(list(pks)[:100]).values()]
 
+    def _name(self) -> None:
+        """Say which rows are in the way: their owner reads it here, and no peer does."""
+        by_model: dict[str, set[str]] = {}
+        for (label, _), block in self.blocked.items():
+            if block.holder:
+                by_model.setdefault(label, set()).add(block.holder)
+        standing = {label: Reader(self.connection, self.models[label]).by_pk(pks) for label, pks in by_model.items()}
+        for (label, _), block in self.blocked.items():
+            names = [named(place) for place in block.needs]
+            if block.holder in standing.get(label, {}):
+                block.needs = [(label, standing[label][block.holder].key)]
+                names = [f"{label} {block.holder}" if self.models[label].origin else named(block.needs[0])]
+            if names:
+                block.detail = f"{block.detail} ({listed(names)})"
+
 
 def _said(pending: Pending, content: Sequence[Any] | None, name: str) -> Any:
     """What a content of that row says of a field; None where it does not have it."""
     return content[pending.names.index(name)] if content is not None and name in pending.names else None
 
 
-def _text(value: Any) -> str:
-    """One text for one value: who else has it is looked up by that."""
-    return repr(value) if isinstance(value, (list, tuple, dict)) else key_text(value)
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(_hashable(v) for v in value) if isinstance(value, (list, tuple)) else value
-
-
-def _order(place: Place) -> tuple[str, str]:
+def order(place: Place) -> tuple[str, str]:
     from peersync.rows import key_json
 
     key = place[1]

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from peersync import states
 from peersync.apply import open_conflicts, waiting
-from peersync.apply.constraints import Block, Place, Weigher, tombstoned
+from peersync.apply.blocks import Block, Place
+from peersync.apply.constraints import Weigher, tombstoned
 from peersync.apply.loading import load
 from peersync.apply.records import record
 from peersync.apply.session import Pending, Session, decide_all

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from peersync import origins, states
-from peersync.apply.constraints import Place
+from peersync.apply.blocks import Place
 from peersync.apply.sequences import catch_up, counter, draw, own, reserve
 from peersync.apply.session import Pending, Session
 from peersync.codec import key_text

@@ -38,6 +38,10 @@ class Pending:
     """It has values that only SQLite takes (:mod:`peersync.codec.odd`), and this is one."""
     failed: str = ""
     """What is wrong with the function that was to decide about it."""
+    untold: bool = False
+    """It waits, and its peer was answered that it had come in (:mod:`peersync.apply.untold`)."""
+    supposed: Row | None = None
+    """What its peer takes to be here, where that waits in this way."""
 
     @property
     def content(self) -> tuple[Any, ...] | None:
@@ -94,6 +98,8 @@ class Session:
     """Label → key → local primary key of rows that the set which is being written makes, where others need it before."""
     alone: bool = False
     """Nobody but this source has read this node, and no first contact from another has begun here."""
+    overheard: bool = False
+    """A peer sent the batch by itself, and hears what becomes of it; some rows are hidden from it."""
     captured: bool = False
     """What is written is this node's own doing: capture stays on."""
     broken_before: frozenset[tuple[Any, ...]] | None = None

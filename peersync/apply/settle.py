@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, transaction
 
 from peersync import capture, states, views
 from peersync.apply import open_conflicts, waiting
+from peersync.apply.blocks import Block, Place
 from peersync.apply.cascade import carry_out
 from peersync.apply.circles import numbers_ahead
-from peersync.apply.constraints import Block, Place, Plan, Weigher
+from peersync.apply.constraints import Plan, Weigher
+from peersync.apply.exchange import Exchange, allowed, turns
+from peersync.apply.indexes import has_exclusions
+from peersync.apply.isolate import Clash, Poison, Unnamed, collides, guarded, reason
 from peersync.apply.loading import load
 from peersync.apply.numbers import given, note_names
 from peersync.apply.pointers import place_of
 from peersync.apply.records import record
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Pending, Session, decide_all
-from peersync.apply.write import Writer
+from peersync.apply.untold import count, hush, suppose
+from peersync.apply.write import Writer, by_fields
 from peersync.conflicts import to_cover, unclaimed
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, as_key, key_json, plain_reference
@@ -31,26 +35,11 @@ from peersync.verdicts import Decision
 from peersync.versions import State, covers
 
 
-class Poison(Exception):
-    """Rows that the database refused: the set is written again without them."""
-
-    def __init__(self, rows: dict[Place, Block]) -> None:
-        super().__init__()
-        self.rows = rows
-
-
-class Unnamed(Exception):
-    """A constraint that is checked at the commit is broken; the database does not say by which row."""
-
-    def __init__(self, block: Block) -> None:
-        super().__init__()
-        self.block = block
-
-
 def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place] = frozenset()) -> list[Pending]:
     """Take the rows in, all that can be; returns those that wait. One row of a key at a time."""
     load(session, pendings)
     decide_all(session, pendings, forced)
+    suppose(session, pendings)
     waits: dict[Place, tuple[Pending, Block]] = {}
     active = [p for p in pendings if not _set_aside(session, p, waits)]
     opened = [p for p in pendings if p.decision is not None and p.decision.open]
@@ -64,6 +53,7 @@ def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place]
             waits[pending.place] = (pending, replace(block, reason=waiting.EXIT) if leaves else block)
     stays = [p for p in pendings if p.row.kind == "exit" and p.decision is None]
     waiting.leave(session, [*(p for p in taken if p.row.kind in ("row", "exit")), *stays, *opened])
+    hush(session, waits)
     waiting.keep(session, waits)
     _unclaim(session, [*opened, *(p for p, _ in waits.values())])
     return [p for p, _ in waits.values()]
@@ -77,12 +67,15 @@ def write_decided(session: Session, pendings: Sequence[Pending]) -> Mapping[Plac
 def _write_all(session: Session, active: Sequence[Pending]) -> dict[Place, Block]:
     """Write all that breaks nothing, with states, records and figures; what is left, and why."""
     refused: dict[Place, Block] = {}
+    closely = False
     while True:
-        plan = Weigher(session, [p for p in active if p.place not in refused]).plan()
+        plan = Weigher(session, [p for p in active if p.place not in refused], closely=closely).plan()
         try:
             with transaction.atomic(using=session.node.alias):
                 _write(session, plan)
             break
+        except Clash:
+            closely = True
         except Poison as poison:
             refused |= poison.rows
         except Unnamed as broken:
@@ -165,35 +158,77 @@ def _write(session: Session, plan: Plan) -> None:
     for pending in plan.rows:
         by_model.setdefault(pending.row.model, []).append(pending)
     present = [model for model in order if model.label in by_model]
+    if not plan.closely:
+        for model in present:
+            _park(session, model, by_model[model.label], plan)
+    plan.ahead = numbers_ahead(
+        session, present, {m.label: [p for p in by_model[m.label] if p.inserts] for m in present}
+    )
     for model in present:
-        rows = by_model[model.label]
-        writer = Writer(session, model)
-        if plan.parked:
-            with _uncaptured(session, model):
-                _guarded(session, [p for p in rows if p.local.content is not None], partial(_park, writer))
-    born = {model.label: [p for p in by_model[model.label] if p.inserts] for model in present}
-    ahead = numbers_ahead(session, present, born)
-    for model in present:
-        _write_model(session, model, by_model[model.label], ahead.get(model.label))
+        _write_model(session, model, by_model[model.label], plan)
     for model in reversed(present):
         _delete(session, model, [p for p in by_model[model.label] if p.deletes], plan)
-    _check_deferred(session)
+    _check_deferred(session, plan)
 
 
 def _uncaptured(session: Session, model: SyncModel) -> AbstractContextManager[None]:
     return nullcontext() if session.captured else capture.off(session.connection, [model.table])
 
 
-def _park(writer: Writer, pendings: Sequence[Pending]) -> None:
-    writer.park([str(p.local.pk) for p in pendings])
+def _park(session: Session, model: SyncModel, rows: Sequence[Pending], plan: Plan) -> None:
+    """What holds a unique value that another row takes over is given one that can't collide, until it is written."""
+
+    def park(pendings: Sequence[Pending]) -> None:
+        Writer(session, model).park([str(p.local.pk) for p in pendings])
+
+    with _uncaptured(session, model):
+        guarded(session, [p for p in rows if p.place in plan.passing], park, clash="" if plan.closely else "any")
 
 
-def _write_model(
-    session: Session, model: SyncModel, rows: list[Pending], ahead: Mapping[Place, str] | None = None
-) -> None:
-    """``ahead``: primary keys that rows of this model were given already."""
+def _write_model(session: Session, model: SyncModel, rows: list[Pending], plan: Plan) -> None:
+    if not plan.closely:
+        _write_rows(session, model, rows, plan)
+    elif allowed(session, model):
+        _exchange(session, model, rows, plan)
+    else:
+        ready, circles = turns(rows, plan.takes)
+        for turn in [*ready, circles]:
+            _park(session, model, turn if turn is circles else (), plan)
+            _delete(session, model, [p for p in turn if p.place in plan.childless], plan)
+            _write_rows(session, model, turn, plan)
+
+
+def _exchange(session: Session, model: SyncModel, rows: Sequence[Pending], plan: Plan) -> None:
+    """What holds values that others take over is out of the table meanwhile."""
+    standing = [p for p in rows if p.local.content is not None]
+    every = has_exclusions(session.connection, model.table)
+    aside = [p for p in standing if every or p.place in plan.passing]
+    if not aside:
+        _write_rows(session, model, rows, plan)
+        return
+    out = {p.place for p in aside}
+    _carry_out(session, [p for p in aside if p.deletes], plan)
+    with _uncaptured(session, model):
+        moved = Exchange(session, model)
+        moved.open()
+        guarded(session, aside, moved.take_out)
+        _insert_born(session, model, [p for p in rows if p.inserts], plan)
+        guarded(session, [p for p in aside if not p.deletes], moved.put_back)
+        moved.close()
+    _write_rows(session, model, [p for p in rows if not p.inserts and p.place not in out], plan)
+
+
+def _write_rows(session: Session, model: SyncModel, rows: Sequence[Pending], plan: Plan) -> None:
+    with _uncaptured(session, model):
+        _insert_born(session, model, [p for p in rows if p.inserts], plan)
+        changed = [p for p in rows if p.writes and p.content is not None and not p.inserts]
+        for group in by_fields(changed):
+            guarded(session, group, Writer(session, model).update, clash="" if plan.closely else "unique")
+
+
+def _insert_born(session: Session, model: SyncModel, born: list[Pending], plan: Plan) -> None:
     writer = Writer(session, model)
-    born = [p for p in rows if p.inserts]
+    ahead, clash = plan.ahead.get(model.label), "" if plan.closely else "unique"
     numbers = given(session, model, born) if ahead is None else ahead
 
     def insert(pendings: Sequence[Pending]) -> None:
@@ -216,22 +251,11 @@ def _write_model(
         warning = move_past(session.connection, model, [p.row.key[0] for p in born])
         if warning and warning not in session.warnings:
             session.warnings.append(warning)
-    with _uncaptured(session, model):
-        for group in _by_fields(born):
-            levels, circles = _levels(model, group)
-            for level in levels:
-                _guarded(session, level, insert)
-            _guarded(session, circles, insert_circles)
-        changed = [p for p in rows if p.writes and p.content is not None and not p.inserts]
-        for group in _by_fields(changed):
-            _guarded(session, group, writer.update)
-
-
-def _by_fields(rows: Sequence[Pending]) -> list[list[Pending]]:
-    groups: dict[tuple[str, ...], list[Pending]] = {}
-    for pending in rows:
-        groups.setdefault(pending.names, []).append(pending)
-    return list(groups.values())
+    for group in by_fields(born):
+        levels, circles = _levels(model, group)
+        for level in levels:
+            guarded(session, level, insert, clash=clash)
+        guarded(session, circles, insert_circles, clash=clash)
 
 
 def _levels(model: SyncModel, rows: list[Pending]) -> tuple[list[list[Pending]], list[Pending]]:
@@ -270,61 +294,30 @@ def _unbound(model: SyncModel, pending: Pending) -> Pending:
     return replace(pending, row=replace(pending.row, content=content), decision=decision)
 
 
-def _delete(session: Session, model: SyncModel, rows: list[Pending], plan: Plan) -> None:
-    if not rows:
-        return
-    writer = Writer(session, model)
+def _carry_out(session: Session, rows: Sequence[Pending], plan: Plan) -> None:
+    """What goes, or is changed, with these rows in models that stay home."""
 
     def carry(pendings: Sequence[Pending]) -> None:
         for pending in pendings:
             carry_out(session, plan.dependents[pending.place])
 
+    guarded(session, [p for p in rows if p.place in plan.dependents], carry)
+
+
+def _delete(session: Session, model: SyncModel, rows: list[Pending], plan: Plan) -> None:
+    if not rows:
+        return
+    writer = Writer(session, model)
+
     def delete(pendings: Sequence[Pending]) -> None:
         writer.delete([str(p.local.pk) for p in pendings])
 
-    _guarded(session, [p for p in rows if p.place in plan.dependents], carry)
+    _carry_out(session, rows, plan)
     with _uncaptured(session, model):
-        _guarded(session, rows, delete)
+        guarded(session, rows, delete)
 
 
-def _guarded(session: Session, rows: Sequence[Pending], write: Callable[[Sequence[Pending]], None]) -> None:
-    """Write the rows in one savepoint; where that fails, find those that the database refuses, by halves."""
-    if not rows:
-        return
-    culprits: dict[Place, Block] = {}
-    _halve(session, list(rows), write, culprits)
-    if culprits:
-        raise Poison(culprits)
-
-
-def _halve(
-    session: Session,
-    rows: list[Pending],
-    write: Callable[[Sequence[Pending]], None],
-    culprits: dict[Place, Block],
-) -> None:
-    bound_wait(session.node)
-    try:
-        with transaction.atomic(using=session.node.alias):
-            write(rows)
-    except (DatabaseError, ValueError, OverflowError, KeyError) as error:
-        if len(rows) == 1:
-            culprits[rows[0].place] = _reason(error)
-            return
-        middle = len(rows) // 2
-        _halve(session, rows[:middle], write, culprits)
-        _halve(session, rows[middle:], write, culprits)
-
-
-def _reason(error: Exception) -> Block:
-    state = getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
-    if state in ("55P03", "40P01", "40001"):
-        return Block("busy", [], "another transaction holds what the row needs")
-    text = str(error).strip().splitlines()
-    return Block("constraint", [], text[0] if text else type(error).__name__)
-
-
-def _check_deferred(session: Session) -> None:
+def _check_deferred(session: Session, plan: Plan) -> None:
     """Constraints that wait for the commit are looked at now, while a row can still be left out."""
     if session.connection.vendor != "postgresql":
         if session.broken_before is not None and broken_references(session.connection) - session.broken_before:
@@ -336,7 +329,9 @@ def _check_deferred(session: Session) -> None:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
     except DatabaseError as error:
-        raise Unnamed(_reason(error)) from error
+        if collides(error) and not plan.closely:
+            raise Clash from error
+        raise Unnamed(reason(error)) from error
 
 
 def broken_references(connection: Any) -> frozenset[tuple[Any, ...]]:
@@ -403,19 +398,6 @@ def _complete_names(pending: Pending, decision: Decision, state: State) -> None:
     if more := [key for key in dict.fromkeys(names) if key != now]:
         # a name that lost here is news for the source too
         state.earlier = earlier_keys(state.earlier, more, pending.source if renamed else "")
-
-
-def count(session: Session, pending: Pending, decision: Decision) -> None:
-    """Add what the decision does to the contents to the figures."""
-    figures = session.count(pending.row.model)
-    if not decision.write:
-        figures.unchanged += pending.row.content is not None or pending.local.content is not None
-    elif pending.content is None:
-        figures.deleted += pending.local.content is not None
-    elif pending.local.content is None:
-        figures.created += 1
-    else:
-        figures.updated += 1
 
 
 def _remember(session: Session, taken: Sequence[Pending]) -> None:

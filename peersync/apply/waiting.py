@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peersync import origins
-from peersync.apply.constraints import Block, Place
+from peersync.apply.blocks import Block, Place
 from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
 from peersync.marks import Mark
@@ -20,7 +20,11 @@ from peersync.versions import covers, join
 ASKED_AT_MOST = 2000
 EXIT = "leaves the view"
 """The reason of a row that left the source's view while rows that hang on it are still here."""
-QUIET = (EXIT, "not_open", "protected", "constraint", "invalid", "policy")
+WITHHELD = "withheld"
+"""The reason of a row in whose way stands one that its peer must not know of."""
+UNTOLD = f"'not_open', '{WITHHELD}'"
+"""Reasons of rows of which the peer is not told that they wait, as a list of SQL."""
+QUIET = (EXIT, "not_open", WITHHELD, "protected", "constraint", "invalid", "policy")
 """Reasons that no answer of the source would mend."""
 
 
@@ -75,12 +79,15 @@ def waiting(session: Session) -> list[Pending]:
     """All rows that wait here, whatever source they came from, that are still open to this session's peer or its own."""
     with session.connection.cursor() as cursor:
         cursor.execute(
-            "SELECT q.id, q.model, q.row, c.source FROM peersync_quarantine q"
+            "SELECT q.id, q.model, q.row, c.source, q.reason FROM peersync_quarantine q"
             " JOIN peersync_checkpoint c ON c.id = q.checkpoint_id WHERE q.reason <> 'not_open' ORDER BY q.id"
         )
         rows = cursor.fetchall()
     known = session.view.registry.models
-    return [unpack(label, row, source, number) for number, label, row, source in rows if label in known]
+    found = [(unpack(label, row, source, n), reason) for n, label, row, source, reason in rows if label in known]
+    for pending, reason in found:
+        pending.untold = reason == WITHHELD
+    return [pending for pending, _ in found]
 
 
 def drop_unfit(session: Session, label: str) -> None:
@@ -155,8 +162,8 @@ def _note_replaced(session: Session, pendings: Iterable[Pending]) -> None:
         old.waiting = number
 
 
-def standing(session: Session, places: Iterable[Place]) -> dict[int, Pending]:
-    """What waits from this session's source under these keys."""
+def standing(session: Session, places: Iterable[Place], reason: str = "") -> dict[int, Pending]:
+    """What waits from this session's source under these keys, for that reason or any."""
     wanted: dict[str, list[str]] = {}
     for label, key in places:
         wanted.setdefault(label, []).append(key_json(key))
@@ -164,13 +171,28 @@ def standing(session: Session, places: Iterable[Place]) -> dict[int, Pending]:
     with session.connection.cursor() as cursor:
         for label, keys in wanted.items():
             cursor.execute(
-                "SELECT id, row FROM peersync_quarantine WHERE checkpoint_id = %s AND model = %s AND "
-                + text_list(session.connection, "key"),
-                [session.checkpoint.id, label, list_parameter(session.connection, keys)],
+                "SELECT id, row FROM peersync_quarantine WHERE checkpoint_id = %s AND model = %s"
+                " AND %s IN ('', reason) AND " + text_list(session.connection, "key"),
+                [session.checkpoint.id, label, reason, list_parameter(session.connection, keys)],
             )
             for number, row in cursor.fetchall():
                 found[number] = unpack(label, row, session.batch.source, number)
     return found
+
+
+def hidden_needs(session: Session) -> dict[Place, Place]:
+    """Rows that are hidden from this session's peer → the row of it that waits for them untold."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT model, key, needs FROM peersync_quarantine WHERE checkpoint_id = %s AND reason = %s",
+            [session.checkpoint.id, WITHHELD],
+        )
+        rows = cursor.fetchall()
+    return {
+        (other, as_key(need)): (label, key_from_json(key))
+        for label, key, text in rows
+        for other, need in json.loads(text)
+    }
 
 
 def leave(session: Session, taken: Iterable[Pending]) -> None:
@@ -234,8 +256,8 @@ def counts(session: Session) -> dict[str, int]:
     """How many rows of this source wait, per model; what the peer must not know of is not counted."""
     with session.connection.cursor() as cursor:
         cursor.execute(
-            "SELECT model, count(*) FROM peersync_quarantine WHERE checkpoint_id = %s AND reason <> 'not_open'"
-            " GROUP BY model",
+            "SELECT model, count(*) FROM peersync_quarantine WHERE checkpoint_id = %s"
+            f" AND reason NOT IN ({UNTOLD}) GROUP BY model",
             [session.checkpoint.id],
         )
         return dict(cursor.fetchall())
@@ -276,7 +298,7 @@ def lowest(connection: Any, source: str) -> int | None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT min(seq) FROM (SELECT q.seq FROM peersync_quarantine q"
-            " JOIN peersync_checkpoint c ON c.id = q.checkpoint_id WHERE c.source = %s"
+            f" JOIN peersync_checkpoint c ON c.id = q.checkpoint_id WHERE c.source = %s AND reason NOT IN ({UNTOLD})"
             " UNION ALL SELECT seq FROM peersync_conflict WHERE open AND source = %s AND seq > 0) held",
             [source, source],
         )

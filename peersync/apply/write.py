@@ -19,10 +19,13 @@ WRITE_CHUNK = 2000
 
 
 class Writer:
-    """Writes rows of one model; capture is off for its table while it does (see :mod:`peersync.capture`)."""
+    """Writes rows of one model; capture is off for its table while it does (see :mod:`peersync.capture`).
 
-    def __init__(self, session: Session, model: SyncModel) -> None:
-        self.session, self.model = session, model
+    ``lenient``: foreign keys to rows that are not here (yet) are NULL.
+    """
+
+    def __init__(self, session: Session, model: SyncModel, *, lenient: bool = False) -> None:
+        self.session, self.model, self.lenient = session, model, lenient
         self.connection = session.connection
         self.quote = self.connection.ops.quote_name
         self.postgres = self.connection.vendor == "postgresql"
@@ -62,7 +65,8 @@ class Writer:
         coming = self.session.coming.get(str(field.target), {})
         found.update({key: coming[key] for key in keys if key in coming and key not in found})
         local = {key: self._parameter(field.raw, text) for key, text in found.items()}
-        return [None if wire is None else local[as_key(wire)] for wire in wires]
+        get = local.get if self.lenient else local.__getitem__
+        return [None if wire is None else get(as_key(wire)) for wire in wires]
 
     def _parameter(self, raw: RawColumn, text: str) -> Any:
         return local_value(self.connection, raw, text)
@@ -79,24 +83,35 @@ class Writer:
         if pks:
             raws.append(self.model.pk)
             values.append([self._parameter(self.model.pk, pk) for pk in pks])
-        left = defaults(self.connection, self.model, {raw.name for raw in raws})
-        if self.postgres:
-            self._insert_arrays(raws, values, left)
-        else:
-            values += [default.values(len(pendings)) for default in left]
-            marks = ", ".join(["%s"] * len(values))
-            with self.connection.cursor() as cursor:
-                cursor.executemany(f"{self._into(raws, left)} VALUES ({marks})", list(zip(*values, strict=True)))
+        self._insert(self.model.table, raws, values)
         keys = [p.row.key for p in pendings]
         if self.model.plain_key:
             return {key: self.model.local.key_text(key) for key in keys}
         return dict(zip(keys, pks, strict=True)) if pks else find_model(self.connection, self.model, keys)
 
-    def _into(self, raws: Sequence[RawColumn], left: Sequence[Default]) -> str:
-        names = [self.quote(raw.name) for raw in (*raws, *(default.raw for default in left))]
-        return f"INSERT INTO {self.quote(self.model.table)} ({', '.join(names)})"
+    def stage(self, pendings: Sequence[Pending], table: str, number: RawColumn, first: int) -> None:
+        """Insert the rows into a table of ours that has this column too, for numbers from ``first`` on."""
+        fields, values = self.columns(pendings)
+        numbers = [self._parameter(number, str(first + place)) for place in range(len(pendings))]
+        self._insert(table, [*(f.raw for f in fields), number], [*values, numbers])
 
-    def _insert_arrays(self, raws: Sequence[RawColumn], values: list[list[Any]], left: list[Default]) -> None:
+    def _insert(self, table: str, raws: Sequence[RawColumn], values: list[list[Any]]) -> None:
+        left = defaults(self.connection, self.model, {raw.name for raw in raws})
+        if self.postgres:
+            self._insert_arrays(table, raws, values, left)
+            return
+        names = [self.quote(raw.name) for raw in (*raws, *(default.raw for default in left))]
+        values = values + [default.values(len(values[0])) for default in left]
+        marks = ", ".join(["%s"] * len(values))
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {self.quote(table)} ({', '.join(names)}) VALUES ({marks})",
+                list(zip(*values, strict=True)),
+            )
+
+    def _insert_arrays(
+        self, table: str, raws: Sequence[RawColumn], values: list[list[Any]], left: list[Default]
+    ) -> None:
         """A default that is the same for all rows is sent once."""
         own, same = [d for d in left if d.varies], [d for d in left if not d.varies]
         arrays, writes = self._arrays(raws)
@@ -106,10 +121,12 @@ class Writer:
         marks = ", ".join([*arrays, *["%s::text[]"] * len(own)])
         source = f"unnest({marks}) AS v({', '.join(f'c{i}' for i in range(len(values)))})"
         constants = [default.value() for default in same]
+        names = ", ".join(self.quote(raw.name) for raw in (*raws, *(default.raw for default in (*own, *same))))
+        into = f"INSERT INTO {self.quote(table)} ({names})"
         with self.connection.cursor() as cursor:
             for part in chunks(list(zip(*values, strict=True)), WRITE_CHUNK):
                 cursor.execute(
-                    f"{self._into(raws, [*own, *same])} SELECT {', '.join(writes)} FROM {source}",
+                    f"{into} SELECT {', '.join(writes)} FROM {source}",
                     [*constants, *(list(column) for column in zip(*part, strict=True))],
                 )
 
@@ -121,8 +138,8 @@ class Writer:
             [codec.write_sql(f"v.c{place}") for place, codec in enumerate(codecs)],
         )
 
-    def update(self, pendings: Sequence[Pending]) -> None:
-        """Update the rows, by their local primary keys."""
+    def update(self, pendings: Sequence[Pending], table: str = "") -> None:
+        """Update the rows, by their local primary keys, in their own table or in one of ours with the same columns."""
         fields, values = self.columns(pendings)
         kept = [(f, v) for f, v in zip(fields, values, strict=True) if f.column not in self.model.local.names]
         if not kept:
@@ -132,7 +149,7 @@ class Writer:
         local = self.model.local
         pks = [local.values(self.connection, str(p.local.pk)) for p in pendings]
         columns += [list(column) for column in zip(*pks, strict=True)]
-        table = self.quote(self.model.table)
+        table = self.quote(table or self.model.table)
         with self.connection.cursor() as cursor:
             if not self.postgres:
                 sets = ", ".join(f"{self.quote(raw.name)} = %s" for raw in raws)
@@ -186,6 +203,14 @@ class Writer:
             return f"{digest}::uuid" if self.postgres else f"substr({digest}||hex(randomblob(16)),1,32)"
         length = raw.field.max_length or 32
         return f"substr('~'||{digest}, 1, {length})"
+
+
+def by_fields(rows: Sequence[Pending]) -> list[list[Pending]]:
+    """Sets of rows that bring the same fields."""
+    groups: dict[tuple[str, ...], list[Pending]] = {}
+    for pending in rows:
+        groups.setdefault(pending.names, []).append(pending)
+    return list(groups.values())
 
 
 def _same(value: Any) -> Any:

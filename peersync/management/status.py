@@ -10,11 +10,13 @@ from typing import Any
 from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
+from peersync.apply.blocks import named
 from peersync.clock import now_ms
 from peersync.conf import settings
 from peersync.delivery import local_alias, reachable
 from peersync.errors import NotInstalled
 from peersync.models import Conflict, Journal, Node, Peer, Quarantine, RowState, Run
+from peersync.rows import key_from_json
 from peersync.transactions import translated
 
 __all__ = ["SHOWN_RUNS", "PeerStatus", "Status", "read"]
@@ -22,6 +24,7 @@ __all__ = ["SHOWN_RUNS", "PeerStatus", "Status", "read"]
 SHOWN_RUNS = 10
 LONG = timedelta(minutes=5)
 """Nobody has delivered for so long although something waits: worth a warning."""
+SHOWN = 10
 LARGE = {"journal": 100_000, "conflicts": 10_000, "quarantine": 1_000}
 """Rows of a table of ours that are worth a warning."""
 
@@ -61,6 +64,8 @@ class Status:
     quarantined: int
     runs: list[dict[str, Any]]
     warnings: list[str]
+    waiting: list[tuple[str, str]]
+    """The first rows in quarantine: which, and why."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -80,7 +85,8 @@ def read() -> Status:
         if node is None:
             raise NotInstalled(f"The database {alias!r} has no node yet.", hint="Run: manage.py migrate")
         peers = [_peer(alias, name, row) for name, row in _rows(alias).items()]
-        waiting = Quarantine.objects.using(alias).filter(listed=True).count()
+        listed = Quarantine.objects.using(alias).filter(listed=True)
+        waiting = listed.count()
         kept = Conflict.objects.using(alias)
         records = kept.count()
         return Status(
@@ -92,6 +98,7 @@ def read() -> Status:
             waiting,
             _runs(alias),
             [*_silent(peers), *_sizes(alias, records, waiting)],
+            [(named((one.model, key_from_json(one.key))), one.detail) for one in listed.order_by("pk")[:SHOWN]],
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from peersync.apply.blocks import shown
 from peersync.apply.records import ONE_SIDED
 from peersync.errors import CannotPutBack
 from peersync.models import Conflict
@@ -66,10 +67,6 @@ class Kept:
         if content is None or incoming is None:
             return "incoming" if content is incoming else "merged"
         return "incoming" if content == {**(local or {}), **incoming} else "merged"
-
-
-def shown(key: Key) -> str:
-    return str(key[0]) if len(key) == 1 else json.dumps(key, ensure_ascii=False)
 
 
 def read(node: NodeRow, number: int) -> Kept:

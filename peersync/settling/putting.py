@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from peersync import numbering, states
 from peersync.apply.batch import rows_applied
-from peersync.apply.constraints import Block, Place
+from peersync.apply.blocks import Block, Place, named, shown
 from peersync.apply.records import record, whole, write_records
 from peersync.apply.session import Pending
 from peersync.apply.settle import write_decided
@@ -27,7 +27,7 @@ from peersync.errors import Busy, CannotPutBack, WireError
 from peersync.models import Conflict
 from peersync.rows import key_json
 from peersync.settling.hanging import Deletion, Returning, deletion, returning
-from peersync.settling.kept import Content, Fields, Kept, Side, choose, read, shown
+from peersync.settling.kept import Content, Fields, Kept, Side, choose, read
 from peersync.settling.own import OwnSession, own_session
 from peersync.settling.rows import as_it_stands, decide, fill, find, names_of, own_pk
 from peersync.transactions import NodeRow, writing
@@ -252,21 +252,15 @@ class _Putting:
 
     def _in_the_way(self, place: Place, block: Block) -> Exception:
         if block.reason == "busy":
-            return Busy(f"Another transaction holds what {_name(place)} needs.", hint="Try again; nothing was written.")
-        needs = ", ".join(_name(need) for need in block.needs[:3])
+            return Busy(f"Another transaction holds what {named(place)} needs.", hint="Try again; nothing was written.")
         hint = HINTS.get(block.reason, "")
         if block.reason == "parent" and (number := self._record_of(block.needs[0])):
             hint = f"Record {number} keeps that row: put it back first."
         if place[0] != self.kept.model:
             hint += " Or leave out what went with it: cascade=False."
-        what = f"{block.detail} ({needs})" if needs else block.detail
-        return CannotPutBack(f"{_name(place)} cannot be put back: {what}.", hint=hint, reason=block.reason)
+        return CannotPutBack(f"{named(place)} cannot be put back: {block.detail}.", hint=hint, reason=block.reason)
 
     def _record_of(self, place: Place) -> int | None:
         records: Any = Conflict.objects.using(self.session.node.alias).filter(model=place[0], key=key_json(place[1]))
         found: int | None = records.exclude(local=None).order_by("-id").values_list("pk", flat=True).first()
         return found
-
-
-def _name(place: Place) -> str:
-    return f"{place[0]} {shown(place[1])}"

@@ -5,7 +5,6 @@ The answers are the same to the byte, but for names of nodes, places in historie
 """
 
 import itertools
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -69,8 +68,8 @@ class Pusher:
         body = {"keys": [[key] for key in keys]}
         return requests.post(f"{self.url}rows/{label}/", json=body, headers=self.headers, timeout=30)
 
-    def hello(self) -> None:
-        requests.get(self.url, headers=self.headers, timeout=30)
+    def hello(self) -> requests.Response:
+        return requests.get(self.url, headers=self.headers, timeout=30)
 
 
 def heard(answer: requests.Response) -> tuple[int, dict[str, str], bytes]:
@@ -98,6 +97,8 @@ PUSHES: dict[str, Callable[[Ends], Batch]] = {
     "a child for it": lambda ends: batch(ends, child(77, HIDDEN)),
     "renamed to it": lambda ends: batch(ends, replace(parent(77), earlier=((HIDDEN,),))),
     "in company": lambda ends: batch(ends, parent(5), parent(HIDDEN), parent(6)),
+    "a unique value of it": lambda ends: batch(ends, parent(77, u="taken")),
+    "a unique value of it in company": lambda ends: batch(ends, parent(76), parent(77, u="taken"), parent(78)),
     "tried only": lambda ends: batch(ends, parent(HIDDEN), options={"dry_run": True}),
     "claimed as gone": lambda ends: batch(
         ends, replace(parent(HIDDEN), content=None, kind="none"), options={"proof": True, "consumed": 2**61}
@@ -144,21 +145,53 @@ def test_what_is_hidden_is_answered_like_what_is_not_there(wired: Ends, what: st
 
 
 def test_a_unique_value_that_a_hidden_row_holds(wired: Ends) -> None:
-    """The row waits, and the peer can tell from that; but it is never told, nor asked, for what."""
-    wired.configure("zoo.Parent", there={"FILTER": {"zoo.Parent": {"b": "n"}}}, EXCLUDE={"zoo.Parent": ["e"]})
-    begin(wired, hidden=True)
-    pusher = Pusher(wired)
-    pusher.hello()
-    one = batch(wired, parent(77, u="taken"))
+    """The row waits, its owner sees why, and it comes in by itself; the peer hears at each step what it would of nothing."""
+    wired.configure(
+        "zoo.Parent",
+        "zoo.Child",
+        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
+        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
+    )
+    told = []
+    for hidden in (True, False):
+        wired.reset()
+        begin(wired, hidden=hidden)
+        pusher = Pusher(wired)
+        pusher.hello()
+        for label in ("zoo.Parent", "zoo.Child"):
+            pusher.push(replace(batch_from(wired.a, wired.b, label), rows=()))
+        steps = [parent(77, u="taken"), parent(77, u="taken", y="edited"), parent(77, u="taken", y="edited")]
+        answers = [whole(wired, pusher, step, number) for number, step in enumerate(steps)]
+        answers.append([pusher.hello().json()["told"] - batch(wired).head.seq])  # what is left of it: nothing
+        assert answers[-1] == [0]
+        if hidden:
+            [one] = Quarantine.objects.using(wired.b)
+            assert (one.reason, one.needs) == ("withheld", f'[["zoo.Parent", [{HIDDEN}]]]')
+            assert one.detail == f"u = taken is held by another row (zoo.Parent {HIDDEN})"
+        # with what hangs on it, and another row that goes again
+        gone = replace(parent(78), content=None)
+        steps = [child(77, 77), parent(78, u="taken"), gone, gone]
+        answers += [whole(wired, pusher, step, number) for number, step in enumerate(steps, 3)]
+        Parent.objects.using(wired.b).filter(pk=HIDDEN).update(u="free")
+        answers.append(whole(wired, pusher, parent(79), 8))
+        standing = Parent.objects.using(wired.b).filter(pk__gte=77).order_by("pk")
+        assert list(standing.values_list("pk", "y")) == [(77, "edited"), (79, "")]
+        assert list(Child.objects.using(wired.b).filter(pk=77).values_list("p_id")) == [(77,)]
+        assert not Quarantine.objects.using(wired.b).exists()
+        told.append(answers)
+    for number, (one, other) in enumerate(zip(*told, strict=True)):
+        assert one == other, f"step {number}"
+
+
+def whole(ends: Ends, pusher: Pusher, row: Row, number: int) -> list[Any]:
+    """A later transfer, with that change of the row alone."""
+    one = batch(ends, row)
     here = {"cursor": one.end["head"]}
-    said = [pusher.push(one).text]
-    said += [
-        pusher.push(replace(one, rows=(), kind=kind, start=here, end=here, options={})).text
-        for kind in ("feed", "rows", "end")
-    ]
-    assert json.loads(said[1])["wanted"] == {"zoo.Parent": [[77]]}
-    assert str(HIDDEN) not in re.findall(r"\[(\d+)\]", "".join(said))
-    assert Quarantine.objects.using(wired.b).get().needs == f'[["zoo.Parent", [{HIDDEN}]]]', "the owner can see it"
+    me = caller_of(ends.a).node
+    rows = [replace(one.rows[0], version={me: one.head.seq - 20 + number})]
+    answer = pusher.push(replace(one, rows=rows, kind="feed", start=here, end=here, options={}))
+    assert answer.status_code == 200, answer.text
+    return [heard(answer), *finish(ends, pusher, replace(one, rows=rows))]
 
 
 def standing(ends: Ends) -> list[Any]:

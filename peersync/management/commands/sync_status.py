@@ -46,7 +46,7 @@ def _lines(found: Status) -> list[str]:
         for peer in found.peers
     ]
     lines += output.table(head, rows) if rows else ["No peers."]
-    lines += ["", f"Open conflicts: {found.conflicts:,}", *_records(found), f"In quarantine: {found.quarantined:,}", ""]
+    lines += ["", f"Open conflicts: {found.conflicts:,}", *_records(found), *_quarantine(found), ""]
     runs = [
         (run["started"][:19], f"{run['source']} → {run['target']}", run["status"], _moved(run), run["error"])
         for run in found.runs
@@ -62,6 +62,12 @@ def _records(found: Status) -> list[str]:
         lines.append("  They are in the admin, and in peersync.models.Conflict; peersync.put_back(number, side) puts a")
         lines.append("  version back.")
     return lines
+
+
+def _quarantine(found: Status) -> list[str]:
+    lines = [f"In quarantine: {found.quarantined:,}", *(f"  {name}: {why}" for name, why in found.waiting)]
+    more = found.quarantined - len(found.waiting)
+    return [*lines, f"  and {more:,} more, in the admin and in peersync.models.Quarantine"] if more > 0 else lines
 
 
 def _moved(run: dict[str, Any]) -> int:

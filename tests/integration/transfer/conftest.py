@@ -22,3 +22,9 @@ def lite(sqlite_nodes: Any, settings: Any) -> Pair:
 def mixed(make_nodes: Callable[..., Any], settings: Any) -> Pair:
     make_nodes("a", "pg_b", "c")
     return Pair(settings, "a", "pg_b")
+
+
+@pytest.fixture
+def pg(make_nodes: Callable[..., Any], settings: Any) -> Pair:
+    make_nodes("pg_a", "pg_b", "pg_c")
+    return Pair(settings, "pg_a", "pg_b")
