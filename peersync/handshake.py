@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,21 +9,20 @@ from typing import Any
 from peersync.conf import settings
 from peersync.errors import (
     ClockSkew,
+    PeersyncError,
     ProtocolDiffers,
     ReadOnlyReplica,
     Refused,
     RoleConflict,
     SameDatabase,
-    SchemaDiffers,
 )
+from peersync.fitting import fit
 from peersync.histories import common_pass
 from peersync.records import PROTOCOL, Caller, Description, ModelInfo
-from peersync.registry import ORIGIN
 from peersync.replicas.base import Replica
 
 ROUNDS = 6
 RENEW = "Next time run manage.py sync_peer renew there first, before anything is written."
-VENDORS = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
 @dataclass
@@ -39,6 +37,12 @@ class Agreement:
     own_numbers: set[str] = field(default_factory=set)
     """Models whose primary keys are of another type at the other side: rows do not bring theirs along."""
     warnings: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """Sentences about what one side only synchronises: no error, and said once."""
+    stopped: dict[str, PeersyncError] = field(default_factory=dict)
+    """Models of which nothing can travel as the two sides are now, and why."""
+    converted: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Fields that are of another type at the other side, where values of the one can be of the other."""
 
     def as_target(self) -> Caller:
         """The target, as it calls the source."""
@@ -140,18 +144,33 @@ def _agree(agreement: Agreement, models: Sequence[str] | None) -> None:
             continue
         other = target.model(model.label)
         if other is None:
-            agreement.warnings.append(f"{model.label} is synchronised at one side only: left out.")
+            agreement.left_out.append(f"{model.label} is synchronised at one side only: left out.")
         elif _travels(model, source.role, target.role) and _travels(other, source.role, target.role):
-            agreement.names[model.label] = _fields(agreement, model, other)
-            agreement.bulk[model.label] = _bulk(model, other)
-            if model.pk != other.pk:
-                agreement.own_numbers.add(model.label)
+            _match(agreement, model, other)
     _roles(agreement, source, target)
     here = {m.label for m in source.models}
-    agreement.warnings += [
+    agreement.left_out += [
         f"{label} is synchronised at one side only: left out." for label in sorted(known - here) if models is None
     ]
     agreement.filtered = frozenset(m.label for m in source.models if m.filtered)
+
+
+def _match(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> None:
+    """What travels of a model; one that cannot is stopped, and the others go on without it."""
+    label = model.label
+    try:
+        found = fit(model, other)
+    except Refused as error:
+        agreement.stopped[label] = error
+        return
+    agreement.names[label] = found.names
+    agreement.bulk[label] = _bulk(model, other)
+    if found.converted:
+        agreement.converted[label] = found.converted
+    if found.alone:
+        agreement.left_out.append(f"{label}: {', '.join(found.alone)} travel at one side only: left out.")
+    if model.pk != other.pk:
+        agreement.own_numbers.add(label)
 
 
 def _travels(model: ModelInfo, source_role: str, target_role: str) -> bool:
@@ -164,61 +183,6 @@ def _travels(model: ModelInfo, source_role: str, target_role: str) -> bool:
             hint='Set SYNC_CONFIG["ROLE"] to "master" or "slave" on each side.',
         )
     return source_role == sender or (not source_role and target_role != sender)
-
-
-def _fields(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> tuple[str, ...]:
-    """The fields that both sides synchronise, in the source's order; raises SchemaDiffers."""
-    if model.identity != other.identity:
-        raise SchemaDiffers(
-            f"{model.label} is named by {_name(model.identity)} at one side and by {_name(other.identity)} at the other.",
-            hint='Set SYNC_CONFIG["IDENTITY"] alike on both sides.',
-        )
-    if model.policy != other.policy:
-        raise RoleConflict(
-            f"CONFLICT of {model.label} is {model.policy!r} at one side and {other.policy!r} at the other.",
-            hint='Set SYNC_CONFIG["CONFLICT"] alike on both sides.',
-        )
-    common = []
-    for name, wire in model.fields.items():
-        theirs = other.fields.get(name)
-        if theirs is not None and _kind(theirs) != _kind(wire):
-            raise _differs(f"{model.label}.{name}", wire, theirs)
-        if theirs is not None:
-            common.append(name)
-    alone = sorted(set(model.fields) ^ set(other.fields))
-    if alone:
-        agreement.warnings.append(f"{model.label}: {', '.join(alone)} travel at one side only: left out.")
-    return tuple(common)
-
-
-def _kind(wire: str) -> str:
-    """A type without what narrows it: a value that a narrower column can't hold is refused by itself."""
-    return re.sub(r"\([^)]*\)", "", wire)
-
-
-def _differs(field: str, wire: str, theirs: str) -> SchemaDiffers:
-    for kind in ("native:postgresql:", "native:"):
-        for one in (wire, theirs):
-            if one.startswith(kind):
-                return _only_there(field, one)
-    return SchemaDiffers(
-        f"The field {field} is {wire} at the source and {theirs} at the target.",
-        hint="Migrate both sides to one release, or EXCLUDE the field.",
-    )
-
-
-def _only_there(field: str, wire: str) -> SchemaDiffers:
-    _, vendor, own = wire.split(":", 2)
-    label, _, name = field.rpartition(".")
-    return SchemaDiffers(
-        f"The field {field} is a column of {VENDORS.get(vendor, vendor)}'s own type {own} at one side, and of another"
-        " type at the other: its values mean nothing there.",
-        hint=f'Leave it out on both sides: SYNC_CONFIG["EXCLUDE"]: {{"{label}": ["{name}"]}}; or the whole model.',
-    )
-
-
-def _name(identity: Sequence[str]) -> str:
-    return "its origin" if tuple(identity) == (ORIGIN,) else ", ".join(identity) or "its primary key"
 
 
 def _bulk(model: ModelInfo, other: ModelInfo) -> tuple[str, ...]:

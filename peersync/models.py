@@ -127,6 +127,7 @@ class RowState(models.Model):
         null=True,
         help_text="JSON: {field: [stamp, author, place]} of the last change of each, for policies that look at them.",
     )
+    gaps = models.TextField(null=True, help_text="JSON: what others know of the row, in fields that are not here.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "pk_text"], name="peersync_rowstate_once")]
@@ -135,6 +136,7 @@ class RowState(models.Model):
             models.Index(fields=["model"], name="peersync_unnumbered", condition=models.Q(seq__isnull=True)),
             models.Index(fields=["model", "key"], name="peersync_tombstone", condition=models.Q(key__isnull=False)),
             models.Index(fields=["model"], name="peersync_renamed", condition=models.Q(earlier__isnull=False)),
+            models.Index(fields=["model"], name="peersync_gaps", condition=models.Q(gaps__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -239,6 +241,9 @@ class Peer(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     poll_holder = models.CharField(max_length=100, default="", db_default="", blank=True)
     poll_until = models.DateTimeField(null=True, blank=True)
+    left_out = models.TextField(
+        default="{}", db_default="{}", blank=True, help_text="JSON: {pull, push or served: [what one side only has]}."
+    )
 
     def __str__(self) -> str:
         return self.name

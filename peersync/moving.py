@@ -124,6 +124,8 @@ class Mover:
         return project(batch, names, self._agreed.own_numbers)
 
     def _apply(self, batch: Batch) -> Any:
+        if self._agreed.converted.keys() & set(batch.models):
+            batch = replace(batch, options={**batch.options, "converted": True})
         outcome: Outcome = self.target.apply(self.sender, batch)
         self.log = [*self.log, (self.sender, batch)][-8:]
         for label, figures in outcome.figures.items():

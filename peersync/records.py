@@ -136,6 +136,8 @@ class ModelInfo:
     """That was agreed with the asker's install."""
     base: str | None = None
     """What such rows are called here, once that is agreed with somebody (``IDENTITY`` ``"origin"``)."""
+    key: tuple[str, ...] = ()
+    """Names of the fields that name a row, the primary key's where there is no identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class Batch:
     options: Mapping[str, Any] = field(default_factory=dict)
     """``mirror``, ``accept_conflicts``, ``dry_run``, ``proof`` (certain deletions follow), ``consumed`` and ``baseline``
     (what the source had taken from the target), ``pruned`` (the source's), ``fingerprint`` (of both), ``match`` and
-    ``base`` (of :class:`Match`, the base being the source's)."""
+    ``base`` (of :class:`Match`, the base being the source's), ``converted`` (fields come that are of another type there)."""
 
 
 @dataclass(slots=True)

@@ -37,14 +37,19 @@ class Options:
 
 @dataclass
 class TransferReport:
-    """What a transfer did. ``status``: ok; incomplete (rows wait in quarantine); failed (``error`` says why)."""
+    """What a transfer did. ``status``: ok; incomplete (rows wait in quarantine, or a model was stopped); failed
+    (``error`` says why)."""
 
     source: str
     target: str
     models: dict[str, Figures] = field(default_factory=dict)
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Sentences about what one side only synchronises."""
     error: PeersyncError | None = None
+    stopped: dict[str, PeersyncError] = field(default_factory=dict)
+    """Models that could not travel as the two sides are now, and why; the others went on."""
     read: int | None = None
     """The place in the source's feed that the target has read past now; None where it did not come so far."""
 
@@ -52,7 +57,8 @@ class TransferReport:
     def status(self) -> str:
         if self.error is not None:
             return "failed"
-        return "incomplete" if any(f.quarantined for f in self.models.values()) else "ok"
+        waits = self.stopped or any(f.quarantined for f in self.models.values())
+        return "incomplete" if waits else "ok"
 
     @property
     def rows(self) -> int:

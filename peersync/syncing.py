@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.utils import timezone
 
 from peersync.comparing import Comparison, Differences, Side
@@ -17,6 +17,7 @@ from peersync.replicas.base import Replica
 from peersync.replicas.database import DatabaseReplica
 from peersync.replicas.http import HttpReplica
 from peersync.reports import Options, TransferReport
+from peersync.telling import news
 from peersync.transactions import translated
 from peersync.transfer import Transfer
 
@@ -69,11 +70,24 @@ def _run(transfer: Transfer, peer: str | Replica) -> TransferReport:
     started = timezone.now()
     report = transfer.run()
     if transfer.options.dry_run:
+        report.warnings += report.left_out
         if transfer.options.mirror and report.error is None:
             _count_deletions(report, peer, transfer.options, here=transfer.local == "target")
     else:
-        _note(report, peer if isinstance(peer, str) else peer.name, started)
+        name = peer if isinstance(peer, str) else peer.name
+        _note(report, name, started)
+        if transfer.agreement is not None:
+            _tell(report, name, transfer)
     return report
+
+
+def _tell(report: TransferReport, peer: str, transfer: Transfer) -> None:
+    """Say what is left out, where it was not said before."""
+    alias = settings().master
+    way = "push" if transfer.local == "source" else "pull"
+    with translated(alias), transaction.atomic(using=alias):
+        new = news(connections[alias], peer, way, report.left_out, whole=transfer.options.models is None)
+    report.warnings += tuple(new)
 
 
 def _count_deletions(report: TransferReport, peer: str | Replica, options: Options, *, here: bool) -> None:
@@ -90,11 +104,12 @@ def _note(report: TransferReport, peer: str, started: Any) -> None:
 
     alias = settings().master
     error = str(report.error) if report.error else ""
+    stopped = " ".join(str(one) for one in report.stopped.values())
     figures = {label: f.as_dict() for label, f in report.models.items() if any(f.as_dict().values())}
     with translated(alias):
         found = Peer.objects.using(alias).filter(name=peer)
         failures = 0 if not error else (found.values_list("failures", flat=True).first() or 0) + 1
-        changes: dict[str, Any] = {"last_error": error, "failures": failures}
+        changes: dict[str, Any] = {"last_error": error or stopped, "failures": failures}
         if not error:
             changes["last_contact"] = timezone.now()
         if report.read is not None and report.source == alias:
@@ -113,7 +128,7 @@ def _note(report: TransferReport, peer: str, started: Any) -> None:
             seconds=report.seconds,
             status=report.status,
             figures=json.dumps(figures),
-            error=error,
+            error=error or stopped,
         )
 
 
@@ -146,7 +161,9 @@ def compare(peer: str | Replica, options: Options | None = None) -> dict[str, Di
         agreement = found
     assert agreement is not None  # noqa: S101  # shake_hands ends with an agreement, or raises
     found_differences = {}
-    for label, names in agreement.names.items():
+    for label, common in agreement.names.items():
+        # values of two types say the same in two ways
+        names = tuple(name for name in common if name not in agreement.converted.get(label, ()))
         sides = Side(near, agreement.as_target()), Side(far, agreement.as_source())
         found_differences[label] = Comparison(*sides, label, names).run()
     return found_differences

@@ -64,6 +64,7 @@ class Transfer(Mover):
         except PeersyncError as error:
             self.report.error = error
         if self.agreement is not None:
+            self.report.stopped, self.report.left_out = self.agreement.stopped, tuple(self.agreement.left_out)
             self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, *self.agreement.warnings]))
         return self.report
 
@@ -263,7 +264,8 @@ class Transfer(Mover):
             asked.add(again)
             wanted = outcome.wanted
         outcome = yield from self._apply(self._end())
-        if not any(outcome.quarantined.values()) and self.options.models is None:
+        whole = self.options.models is None and not self._agreed.stopped
+        if not any(outcome.quarantined.values()) and whole:
             self.report.read = self._cursor.seq
 
     def _merged(self, answers: Sequence[Batch], rows: Sequence[Any]) -> Batch:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.dispatch import Signal
 
-from peersync import bases, clock, progress, prune
+from peersync import bases, clock, progress, prune, telling
 from peersync.apply import open_conflicts, waiting
 from peersync.apply.bulk import take_bulk
 from peersync.apply.finish import finish
@@ -89,6 +89,7 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     _check_versions(node, batch)
     session.alone = _alone(node, batch)
     session.overheard = bool(caller.name and view.registry.filtered)
+    session.served = bool(caller.name)
     session.told = caller.told
     if node.pruned_seq:
         session.consumed = _consumed(node)
@@ -179,6 +180,8 @@ def _apply(session: Session) -> Outcome:
             finish(session, ())
         finish(session, ())
         waiting.list_all(session)
+        if session.served:
+            _tell(session)
         prune.prune(session.node)
         prune.forget_records(session.node)
     if batch.kind == "end":
@@ -188,6 +191,16 @@ def _apply(session: Session) -> Outcome:
     progress.save(session.node, session.checkpoint)
     busy = waiting.some(session, ("busy",)) if wanted else 0
     return Outcome(session.figures, wanted, _held(session), _warnings(session), busy)
+
+
+def _tell(session: Session) -> None:
+    """A peer that calls us lacks fields that we synchronise: nobody here has compared the two sides."""
+    found = []
+    for label in session.batch.models:
+        missing = [name for name in session.model(label).names if name not in session.batch.fields.get(label, ())]
+        if missing:
+            found.append(f"{label}: {', '.join(missing)} do not come from this peer: left out.")
+    telling.log(session.view.peer, telling.news(session.connection, session.view.peer, telling.SERVED, found))
 
 
 def _held(session: Session) -> dict[str, int]:

@@ -45,9 +45,13 @@ def complete(session: Session, pendings: Sequence[Pending]) -> None:
     for pending in pendings:
         by_model.setdefault(pending.row.model, []).append(pending)
     for label, rows in by_model.items():
-        values = Values(session.connection, session.model(label), session.view)
+        values = Values(session.connection, session.model(label), session.view, convert=_converts(session))
         for pending in rows:
             values.complete(pending)
+
+
+def _converts(session: Session) -> bool:
+    return bool(session.batch.options.get("converted"))
 
 
 class _Loader:
@@ -57,7 +61,7 @@ class _Loader:
         self.session, self.model = session, model
         self.connection = session.connection
         self.reader = Reader(self.connection, model)
-        self.values = Values(self.connection, model, session.view)
+        self.values = Values(self.connection, model, session.view, convert=_converts(session))
 
     def load(self, pendings: list[Pending]) -> None:
         pks = self._local_keys(pendings)

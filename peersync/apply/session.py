@@ -100,6 +100,8 @@ class Session:
     """Nobody but this source has read this node, and no first contact from another has begun here."""
     overheard: bool = False
     """A peer sent the batch by itself, and hears what becomes of it; some rows are hidden from it."""
+    served: bool = False
+    """A peer sent the batch by itself, over HTTP."""
     captured: bool = False
     """What is written is this node's own doing: capture stays on."""
     broken_before: frozenset[tuple[Any, ...]] | None = None

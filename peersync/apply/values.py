@@ -7,7 +7,7 @@ from typing import Any
 
 from peersync.apply import pointers
 from peersync.apply.session import Pending
-from peersync.codec import Codec, is_odd
+from peersync.codec import Codec, converted, is_odd
 from peersync.errors import WireError
 from peersync.generics import GenericId, formed
 from peersync.registry import SyncField, SyncModel
@@ -18,8 +18,9 @@ from peersync.views import ELSEWHERE, View
 class Values:
     """Of one model on one database."""
 
-    def __init__(self, connection: Any, model: SyncModel, view: View) -> None:
-        self.model, self.view = model, view
+    def __init__(self, connection: Any, model: SyncModel, view: View, *, convert: bool = False) -> None:
+        """``convert``: the source has some of the fields as another type."""
+        self.model, self.view, self.convert = model, view, convert
         self.fields = {field.name: field for field in model.fields}
         self.codecs = {field.name: field.raw.on(connection) for field in model.fields}
         self.keys = [field.raw.codec(connection.vendor) for field in model.key]
@@ -66,6 +67,9 @@ class Values:
                 self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
             return value
         codec = self.codecs[field.name]
+        if not codec.valid(value) and (self.convert or pending.waiting is not None):
+            made = converted(value, codec.wire)
+            value = value if made is None else made
         if not codec.valid(value):
             self._judge(pending, field, codec, value)
         elif codec.alike is not None and here is not None and value != here and codec.alike(value) == codec.alike(here):
@@ -90,7 +94,10 @@ class Values:
     def _judge(self, pending: Pending, field: SyncField, codec: Codec, value: Any) -> None:
         reason = codec.judge(value)
         if reason is None:
-            self._malformed(pending, f"A value of {self.model.label}.{field.name} is not of the type {field.wire}.")
+            if self.convert:
+                pending.unfit = pending.unfit or f"{field.name}: {str(value)[:60]!r} is no {field.wire}, its type here"
+            else:
+                self._malformed(pending, f"A value of {self.model.label}.{field.name} is not of the type {field.wire}.")
         elif reason:
             pending.unfit = pending.unfit or f"{field.name}: {reason}"
         else:

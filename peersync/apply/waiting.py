@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from peersync import origins
@@ -12,6 +13,7 @@ from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
 from peersync.marks import Mark
 from peersync.records import Key, Row
+from peersync.registry import SyncModel
 from peersync.rows import as_key, find_model, fits, key_from_json, key_json
 from peersync.states import list_parameter, text_list
 from peersync.verdicts import version_here
@@ -84,10 +86,23 @@ def waiting(session: Session) -> list[Pending]:
         )
         rows = cursor.fetchall()
     known = session.view.registry.models
-    found = [(unpack(label, row, source, n), reason) for n, label, row, source, reason in rows if label in known]
-    for pending, reason in found:
-        pending.untold = reason == WITHHELD
-    return [pending for pending, _ in found]
+    found = []
+    for number, label, row, source, reason in rows:
+        pending = _of_now(known[label], unpack(label, row, source, number)) if label in known else None
+        if pending is not None:
+            pending.untold = reason == WITHHELD
+            found.append(pending)
+    return found
+
+
+def _of_now(model: SyncModel, pending: Pending) -> Pending | None:
+    """The row without fields that the model had when it came, and has no more; None where its key has another form now."""
+    row = pending.row
+    places = [place for place, name in enumerate(pending.names) if name in model.names]
+    if row.content is not None and len(places) < len(pending.names):
+        pending.row = replace(row, content=tuple(row.content[place] for place in places))
+        pending.names = tuple(pending.names[place] for place in places)
+    return pending if fits(model, pending.names, row.key, pending.row.content) else None
 
 
 def drop_unfit(session: Session, label: str) -> None:

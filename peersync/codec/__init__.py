@@ -10,6 +10,7 @@ No code of a field class runs on a wire value; a custom field travels as what it
 from __future__ import annotations
 
 from peersync.codec import postgres, sqlite
+from peersync.codec.conversion import both_ways, converted
 from peersync.codec.odd import PREFIX as ODD
 from peersync.codec.odd import held, is_odd, of_undecoded
 from peersync.codec.shapes import Shape
@@ -20,7 +21,9 @@ __all__ = [
     "Codec",
     "Convert",
     "Shape",
+    "both_ways",
     "codec_for",
+    "converted",
     "held",
     "is_odd",
     "key_text",

@@ -17,6 +17,7 @@ from peersync.delivery import local_alias, reachable
 from peersync.errors import NotInstalled
 from peersync.models import Conflict, Journal, Node, Peer, Quarantine, RowState, Run
 from peersync.rows import key_from_json
+from peersync.telling import sentences_of
 from peersync.transactions import translated
 
 __all__ = ["SHOWN_RUNS", "PeerStatus", "Status", "read"]
@@ -40,6 +41,8 @@ class PeerStatus:
     last_error: str
     delivered_by: str = ""
     """The process that delivers, or did last: machine:process."""
+    left_out: tuple[str, ...] = ()
+    """Sentences about what one side only synchronises."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -115,7 +118,7 @@ def _peer(alias: str, name: str, row: Peer | None) -> PeerStatus:
     if row is None:
         return PeerStatus(name, rows, seconds, None, "")
     by = row.lease_holder.rpartition(":")[0]
-    return PeerStatus(name, rows, seconds, row.last_contact, row.last_error, by)
+    return PeerStatus(name, rows, seconds, row.last_contact, row.last_error, by, tuple(sentences_of(row.left_out)))
 
 
 def _lag(alias: str, row: Peer | None) -> tuple[int, int | None]:

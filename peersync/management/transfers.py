@@ -26,6 +26,8 @@ class Work:
     differences: dict[str, Differences] | None = None
     """Over all peers; None where nothing was compared."""
     error: PeersyncError | None = None
+    stopped: dict[str, PeersyncError] = field(default_factory=dict)
+    """Models that could not travel, and why."""
     failed: list[str] = field(default_factory=list)
     """Peers that something went wrong with."""
 
@@ -48,7 +50,7 @@ class Work:
         found: dict[str, Any] = {
             "status": self.status,
             "transfers": [transfer_json(report) for report in self.reports],
-            "error": error_json(self.error),
+            "error": error_json(self.error or next(iter(self.stopped.values()), None)),
         }
         if self.differences is not None:
             found["differences"] = differences_json(self.differences)
@@ -58,6 +60,7 @@ class Work:
         self.reports.append(report)
         if report.error and self.error is None:
             self.error = report.error
+        self.stopped |= report.stopped
 
     def compared(self, differences: dict[str, Differences]) -> None:
         known = self.differences = self.differences or {}

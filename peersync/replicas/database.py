@@ -117,6 +117,7 @@ class DatabaseReplica:
                 model.label in empty,
                 model.pk.wire if model.brings_pk else "",
                 *bases.matching(connection, model, asker),
+                key=tuple(field.name for field in model.key),
             )
 
     def renew(self, common: Point) -> str:

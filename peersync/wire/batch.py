@@ -22,7 +22,9 @@ MAX_BULK = 1_000_000
 MAX_FIELDS = 2000
 MAX_POINTS = 64
 OPTIONS: Mapping[str, Any] = {
-    **dict.fromkeys(("mirror", "repair", "accept_conflicts", "dry_run", "proof", "baseline"), checks.boolean),
+    **dict.fromkeys(
+        ("mirror", "repair", "accept_conflicts", "dry_run", "proof", "baseline", "converted"), checks.boolean
+    ),
     **dict.fromkeys(("pruned", "consumed"), checks.integer),
     **dict.fromkeys(("fingerprint", "match", "base"), checks.name),
 }

@@ -36,10 +36,20 @@ class Site:
         settings: str = "tests.support.site_settings",
         **sync: Any,
     ) -> None:
+        self._start(environment(alias, sync, settings), port)
+
+    @classmethod
+    def of(cls, env: dict[str, str], port: int | None = None) -> "Site":
+        """A process with this environment."""
+        site = cls.__new__(cls)
+        site._start(env, port)
+        return site
+
+    def _start(self, env: dict[str, str], port: int | None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.site_process", *([str(port)] if port else [])],
             cwd=ROOT,
-            env=environment(alias, sync, settings),
+            env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -135,6 +135,8 @@ class Command(BaseCommand):
         if work.error:
             names = f"{', '.join(dict.fromkeys(work.failed))}: " if work.failed else ""
             return f"{names}{str(work.error).removeprefix(names)}"
+        if work.stopped:
+            return " ".join(f"{label} was left as it is: {why}" for label, why in work.stopped.items())
         if work.differs:
             return "Both sides differ. --repair mends it."
         return "Some rows could not be written and wait in quarantine; manage.py sync_status lists them."

@@ -46,6 +46,7 @@ def _lines(found: Status) -> list[str]:
         for peer in found.peers
     ]
     lines += output.table(head, rows) if rows else ["No peers."]
+    lines += [f"  {peer.name}: {text}" for peer in found.peers for text in peer.left_out]
     lines += ["", f"Open conflicts: {found.conflicts:,}", *_records(found), *_quarantine(found), ""]
     runs = [
         (run["started"][:19], f"{run['source']} → {run['target']}", run["status"], _moved(run), run["error"])
