@@ -22,7 +22,7 @@ from django.db import connections, transaction
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
-from peersync.capture import postgres, sqlite
+from peersync.capture import deploying, postgres, sqlite
 from peersync.capture.installing import by_triggers, check, install, record
 from peersync.capture.plans import models_on, plan, tables_exist
 from peersync.errors import ConfigurationError, PeersyncError
@@ -44,6 +44,7 @@ _DROP_COLUMN = re.compile(r"DROP\s+(?!CONSTRAINT)", re.IGNORECASE)
 
 def connect() -> None:
     """Watch migrations on all connections, those that are open already too."""
+    deploying.connect()
     connection_created.connect(_on_connection, dispatch_uid="peersync.capture")
     post_migrate.connect(_on_post_migrate, dispatch_uid="peersync.capture")
     for connection in connections.all(initialized_only=True):
@@ -56,11 +57,12 @@ def _on_connection(connection: Any, **_kwargs: Any) -> None:
 
 
 def watch(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """The execute wrapper: all but ALTER TABLE passes straight through."""
-    if not isinstance(sql, str) or sql[:20].lstrip()[:5].upper() != "ALTER":
-        return execute(sql, params, many, context)
-    found = _ALTER.match(sql)
+    """The execute wrapper: all but ALTER TABLE, and what a migration writes, passes straight through."""
     connection = context["connection"]
+    if not isinstance(sql, str) or sql[:20].lstrip()[:5].upper() != "ALTER":
+        writes = isinstance(sql, str) and deploying.migrating(connection)
+        return deploying.run(execute, sql, params, many, context) if writes else execute(sql, params, many, context)
+    found = _ALTER.match(sql)
     if found is None:
         return execute(sql, params, many, context)
     before = _unquoted(found["table"])

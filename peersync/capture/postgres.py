@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from peersync.capture.deploying import SETTING
 from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, mark, md5
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ ROW, TRUNCATE = "peersync_capture", "peersync_truncate"
 _TYPES = {ROW: 29, TRUNCATE: 34}
 """pg_trigger.tgtype: AFTER each ROW of INSERT, UPDATE, DELETE; BEFORE a TRUNCATE statement."""
 _HEADER = re.compile(r"\n-- peersync (\w{32}) (\w{32})\n")
-_STAMP = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_STAMP = (
+    f"CASE WHEN current_setting('{SETTING}', true) = '1' THEN 0"
+    " ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint END"
+)
 _LONGEST = 63
 
 

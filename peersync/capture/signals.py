@@ -16,6 +16,7 @@ from django.core.signals import setting_changed
 from django.db import connections
 from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_delete, pre_save
 
+from peersync.capture.deploying import migrating
 from peersync.capture.guard import tables_off
 from peersync.capture.plans import journal_table, literal, tables_exist
 from peersync.clock import now_ms
@@ -275,7 +276,8 @@ def _note(
     q = connection.ops.quote_name
     key = model.local.text(connection)
     was = _identity(connection, model) if what == "g" else "%s"
-    parameters: list[Any] = [model.label, what, now_ms(alias), *([] if what == "g" else [before])]
+    stamp = 0 if migrating(connection) else now_ms(alias)
+    parameters: list[Any] = [model.label, what, stamp, *([] if what == "g" else [before])]
     more, mark = (", fields", ", %s") if fields is not None else ("", "")
     parameters += [] if fields is None else [fields]
     where = []

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from peersync.capture.deploying import MARK
 from peersync.capture.plans import Made, Plan, Standing, journal_table, literal, mark, md5
 from peersync.models import Applying
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 PREFIX = "peersync_"
 _HEADER = re.compile(r" /\* peersync (\w{32}) (\w{32}) \*/")
-_STAMP = "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
+_STAMP = (
+    f'CASE WHEN EXISTS (SELECT 1 FROM "{Applying._meta.db_table}" WHERE "table" = \'{MARK}\') THEN 0'
+    " ELSE CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER) END"
+)
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 
 

@@ -26,6 +26,8 @@ SHOWN_RUNS = 10
 LONG = timedelta(minutes=5)
 """Nobody has delivered for so long although something waits: worth a warning."""
 SHOWN = 10
+TIMES = 10**12
+"""Stamps up to here are no times: what a data migration wrote has the row's former stamp plus one."""
 LARGE = {"journal": 100_000, "conflicts": 10_000, "quarantine": 1_000}
 """Rows of a table of ours that are worth a warning."""
 
@@ -130,8 +132,9 @@ def _lag(alias: str, row: Peer | None) -> tuple[int, int | None]:
     known = Exists(unread.filter(model=OuterRef("model"), pk_text=OuterRef("pk_text")))
     noted = Journal.objects.using(alias).filter(~known).values("model", "pk_text").distinct()
     oldest = [
-        unread.filter(stamp__gt=0).aggregate(at=Min("stamp"))["at"],
-        Journal.objects.using(alias).aggregate(at=Min("stamp"))["at"],
+        unread.filter(stamp__gt=TIMES).aggregate(at=Min("stamp"))["at"],
+        unread.filter(stamp__range=(1, TIMES)).aggregate(at=Min("seq"))["at"],  # places are times, or a little later
+        Journal.objects.using(alias).filter(stamp__gt=0).aggregate(at=Min("stamp"))["at"],
     ]
     return unread.count() + noted.count(), min((at for at in oldest if at), default=None)
 
