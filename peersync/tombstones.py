@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.apps import apps
 
 from peersync import origins, states
 from peersync.codec import key_value
-from peersync.records import Key
+from peersync.records import Key, Row
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
 from peersync.rows import Reader, as_key, as_part, holding, key_from_json, key_json
 from peersync.transactions import NodeRow
@@ -146,41 +147,48 @@ def _befores(node: NodeRow, where: str, parameters: Sequence[Any]) -> dict[str, 
     return found
 
 
-def earlier_keys(text: str | None, more: Sequence[Key], source: str = "") -> str | None:
+def earlier_keys(text: str | None, more: Sequence[Key], source: str = "", *, ended: Sequence[Key] = ()) -> str | None:
     """The JSON of a state's earlier keys with some more, the oldest dropped beyond sixteen.
 
     An entry is ``[key, place in this node's feed where that became known, the peer that told it]``; the place is null
-    until a pass gives one, the peer is empty for a row that was renamed here.
+    until a pass gives one, the peer is empty for a row that was renamed here. ``ended``: keys under which another row
+    ended that this one has replaced since; their entries have a fourth member, true.
     """
-    entries = {key_json(as_key(entry[0])): entry for entry in (json.loads(text) if text else ())}
-    for key in more:
-        entries.pop(key_json(key), None)
-        entries[key_json(key)] = [key, None, source]
+    entries = {(key_json(as_key(e[0])), len(e) > 3): e for e in (json.loads(text) if text else ())}
+    for key, is_ended in (*((key, False) for key in more), *((key, True) for key in ended)):
+        entries.pop((key_json(key), is_ended), None)
+        entries[key_json(key), is_ended] = [key, None, source, True] if is_ended else [key, None, source]
     return json.dumps(list(entries.values())[-KEPT_EARLIER:], ensure_ascii=False) if entries else None
 
 
 def unnumbered_names(text: str | None) -> bool:
     """Whether some of the earlier keys have no place yet."""
-    return bool(text) and any(place is None for _, place, _ in json.loads(text or "[]"))
+    return bool(text) and any(entry[1] is None for entry in json.loads(text or "[]"))
 
 
 def number_names(text: str | None, seq: int) -> str | None:
     """The same where the state got this place in the feed."""
     if not text:
         return text
-    entries = [[key, seq if place is None else place, source] for key, place, source in json.loads(text)]
+    entries = [[key, seq if place is None else place, *rest] for key, place, *rest in json.loads(text)]
     return json.dumps(entries, ensure_ascii=False)
 
 
 def unread_names(text: str | None, reader: str, upto: int) -> tuple[Key, ...]:
-    """The earlier keys that a peer may still use who has read the feed up to that place."""
+    """The earlier keys that a peer may still use who has read the feed up to that place; twice those of rows that ended."""
     if not text:
         return ()
     return tuple(
         as_key(key)
-        for key, place, source in json.loads(text)
+        for key, place, source, *ended in json.loads(text)
         if (not source or source != reader) and (place is None or place > upto)
+        for _ in range(2 if ended else 1)
     )
+
+
+def ended_in(row: Row) -> tuple[Key, ...]:
+    """Keys under which another row ended that this one has replaced since: they stand twice among its earlier ones."""
+    return tuple(key for key, count in Counter(row.earlier).items() if count > 1)
 
 
 def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed: dict[str, State]) -> None:
@@ -194,16 +202,23 @@ def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed:
         state = changed.get(pk)
         if state is None or grave.pk == pk or (grave.pk in changed and not changed[grave.pk].deleted):
             continue
-        inherit(state, grave, node.node)
+        _follow(state, grave, key, node.node)
         changed.pop(grave.pk, None)
         states.delete(node.connection, model.label, [grave.pk])
     buried = {s.key: s for s in changed.values() if s.deleted and s.key}
     for key, pk in born.items():
         grave_now = buried.get(key)
         if grave_now is not None and grave_now.pk != pk and pk in changed:
-            inherit(changed[pk], grave_now, node.node)
+            _follow(changed[pk], grave_now, key, node.node)
             del changed[grave_now.pk]
             states.delete(node.connection, model.label, [grave_now.pk])
+
+
+def _follow(state: State, grave: State, key: str, node: str) -> None:
+    """A row stands under the key of a tombstone. One that was renamed tells that: others have two rows to make one of."""
+    inherit(state, grave, node)
+    if state.earlier:
+        state.earlier = earlier_keys(state.earlier, (), ended=[key_from_json(key)])
 
 
 def one_grave_each(node: NodeRow, model: SyncModel, changed: dict[str, State]) -> None:

@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from peersync import states
-from peersync.apply import pointers
+from peersync.apply import pointers, waiting
 from peersync.apply.blocks import Block, Place, listed, named
 from peersync.apply.cascade import Dependents, dependents
 from peersync.apply.holders import Holders, Uniques, Wish
 from peersync.apply.looking import look
+from peersync.apply.naming import renames
 from peersync.apply.session import Pending, Session
 from peersync.generics import GenericId
 from peersync.local_keys import LocalKey
@@ -60,6 +61,7 @@ class Weigher:
         self.by_pk = {(p.row.model, p.local.pk): p for p in self.set.values() if p.local.pk is not None}
         self.blocked: dict[Place, Block] = {}
         self.parents: dict[Place, list[tuple[SyncField, Place, bool]]] = {}
+        self.later: dict[str, set[Key]] = {}
         self.uniques = Uniques()
         self.children: dict[Place, list[tuple[str, str, SyncField]]] = {}
         self.dependents: dict[Place, Dependents] = {}
@@ -107,11 +109,23 @@ class Weigher:
                 continue
             target = str(field.target)
             standing = find(self.connection, target, values.values(), field.target_column)
+            for key in self._called_so_later(target):
+                standing.pop(key, None)
             if self.session.view.filtered(target):
                 hidden = self._hidden(target, field, set(standing.values()))
                 standing = {key: text for key, text in standing.items() if text not in hidden}
             for place, key in values.items():
                 self.parents.setdefault(place, []).append((field, (target, key), key in standing))
+
+    def _called_so_later(self, target: str) -> Collection[Key]:
+        """Names that rows here get from this source, but do not have yet: whoever has them meanwhile is another one."""
+        model = self.models.get(target)
+        if model is None or not model.identity or model.origin:
+            return ()
+        if target not in self.later:
+            coming = {p.row.key for p in self.set.values() if p.row.model == target and renames(p)}
+            self.later[target] = coming | {p.row.key for p in waiting.renamed(self.session, target)}
+        return self.later[target]
 
     def _look_at_pointers(self, model: SyncModel, pendings: list[Pending]) -> None:
         """Rows that generic foreign keys point to."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from peersync import origins, states, views
 from peersync.apply.aliases import gather
-from peersync.apply.naming import local_keys, note_names, translate
+from peersync.apply.joining import make_one
+from peersync.apply.naming import doubles, local_keys, note_names, translate
 from peersync.apply.session import Pending, Session
 from peersync.apply.values import Values
 from peersync.errors import WireError
@@ -65,6 +66,8 @@ class _Loader:
 
     def load(self, pendings: list[Pending]) -> None:
         pks = self._local_keys(pendings)
+        for key, others in doubles(self.session, self.model, pendings, pks).items() if self.model.identity else ():
+            pks[key] = self._made_one(next(p for p in pendings if p.row.key == key), pks[key], others)
         locked = self._lock(sorted(set(pks.values())))
         standing = self.reader.by_pk(set(pks.values()))
         found = self._states(pendings, pks, standing)
@@ -83,6 +86,20 @@ class _Loader:
             pending.local = local
             self.values.complete(pending)
         self._widen([p for p in pendings if p.row.deleted and p.local.whole is not None])
+
+    def _made_one(self, pending: Pending, own: str, others: Sequence[str]) -> str:
+        """Of rows here that are one at the source, one stays: where the source has not seen what one of the others says now,
+        that one, so that they meet as a conflict. Returns its local primary key; ``own`` where that can't be done now."""
+        pks = [own, *others]
+        locked = self._lock(sorted(pks))
+        if locked is not None and not locked >= set(pks):
+            return own
+        standing = self.reader.by_pk(pks)
+        known = self._known(pks, set(standing))
+        rows = {
+            pk: Local(pk, known.get(pk), standing[pk].content, standing[pk].content) for pk in pks if pk in standing
+        }
+        return make_one(self.session, self.model, pending, rows)
 
     def _widen(self, pendings: Sequence[Pending]) -> None:
         """A deletion takes along what does not travel to this peer, but to others: a record is to have that too."""
@@ -127,18 +144,24 @@ class _Loader:
     def _states(self, pendings: list[Pending], pks: dict[Key, str], standing: dict[str, Stored]) -> dict[Key, State]:
         """States by wire key; journal entries met here become ``changed`` in the state, without a place."""
         label = self.model.label
-        by_pk = states.load(self.connection, label, pks.values())
-        noted = journal_of(self.session.node, label, pks.values(), take=True)
-        if noted:
-            changed = fold(self.session.node, self.model, noted, by_pk, set(standing))
-            states.save(self.connection, changed.values())
-            by_pk.update(changed)
+        by_pk = self._known(pks.values(), set(standing))
         found = {key: by_pk[pk] for key, pk in pks.items() if pk in by_pk}
         if not self.model.plain_key:
             missing = {key_json(p.row.key): p.row.key for p in pendings if p.row.key not in found}
             graves = states.load_tombstones(self.connection, label, missing)
             found.update({missing[text]: state for text, state in graves.items()})
         return found
+
+    def _known(self, pks: Collection[str], standing: set[str]) -> dict[str, State]:
+        """States by local primary key, with what the journal has of these rows."""
+        label = self.model.label
+        by_pk = states.load(self.connection, label, pks)
+        noted = journal_of(self.session.node, label, pks, take=True)
+        if noted:
+            changed = fold(self.session.node, self.model, noted, by_pk, standing)
+            states.save(self.connection, changed.values())
+            by_pk.update(changed)
+        return by_pk
 
     def _hidden(self, pks: dict[Key, str], standing: dict[str, Stored]) -> set[str]:
         """Rows of a model that is filtered for the peer, which it was never shown and which did not come from it."""

@@ -13,18 +13,21 @@ from typing import Any
 from django.apps import apps
 
 from peersync import states
+from peersync.apply import waiting
 from peersync.apply.session import Pending, Session
 from peersync.generics import GenericId, has_key
 from peersync.records import Key, Row
 from peersync.registry import SyncField, SyncModel, key_fields
 from peersync.rows import Reader, as_key, as_list, as_part, as_value, find_model, plain_reference
-from peersync.tombstones import unread_names
-from peersync.versions import covers
+from peersync.tombstones import ended_in, unread_names
+from peersync.versions import State, covers
 
 Renamed = Mapping[str, Mapping[Key, tuple[str, Key]]]
 """Label → a former key → the local primary key of the row, and its key now."""
 Names = Mapping[str, Mapping[Key, Key]]
 """Label → one key of a row → another one."""
+Doubles = Mapping[Key, Sequence[str]]
+"""Key of an incoming row → local primary keys of rows that are one with it at the source."""
 
 
 def renamed_here(session: Session) -> Renamed:
@@ -59,22 +62,74 @@ def local_keys(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
     """Wire key → local primary key, by the row's name, by its earlier ones, or by what it was called here."""
     if model.origin:
         return find_model(session.connection, model, [p.row.key for p in pendings])
+    waits = {p.row.key: p.row for p in waiting.renamed(session, model.label)}
+    _go_on(pendings, waits)
     found = _find(session, model, [p.row.key for p in pendings])
-    claimed = _by_earlier(session, model, pendings, found)
+    claimed = _by_earlier(session, model, pendings, found, waits)
     for key, pk in [*found.items()]:
         if pk in claimed and claimed[pk] != key:
             del found[key]  # the name belongs to another row now
-    found.update({key: pk for pk, key in claimed.items()})
+    keys = {p.row.key for p in pendings}
+    found.update({key: pk for pk, key in claimed.items() if key in keys})
+    former = renamed_here(session).get(model.label, {})
     missing = [p for p in pendings if p.row.key not in found]
-    if missing and (former := renamed_here(session).get(model.label)):
+    if missing and former:
         taken = set(found.values())
+        known = states.load(session.connection, model.label, [pk for pk, _ in former.values()])
         for pending in missing:
             names = (pending.row.key, *pending.row.earlier)
             here = next((former[name][0] for name in names if name in former), None)
+            if here is not None and not _akin(pending.row, known.get(here), session.node.node):
+                continue  # the source never saw that row
             if here is not None and here not in taken:
                 found[pending.row.key] = here
                 taken.add(here)
+    _note_joins(pendings, found, former)
     return found
+
+
+def _note_joins(pendings: Sequence[Pending], found: Mapping[Key, str], former: Mapping[Key, tuple[str, Key]]) -> None:
+    """Rows of the source that meet one under a name which that got here just now: the source has two rows to make one of."""
+    now = {key: pk for pk, key in former.values()}
+    names: dict[str, set[Key]] = {}
+    for name, (pk, _) in former.items():
+        names.setdefault(pk, set()).add(name)
+    for pending in pendings:
+        here = now.get(pending.row.key)
+        met = here is not None and found.get(pending.row.key) == here
+        pending.joins = met and not names[str(here)] & {*pending.row.earlier}
+
+
+def doubles(session: Session, model: SyncModel, pendings: Sequence[Pending], found: Mapping[Key, str]) -> Doubles:
+    """Rows here that ended at the source under a name which an incoming one has taken over: of both, one is to be made.
+
+    Only once the feed was read: until then such a row may turn out to be called otherwise.
+    """
+    if session.batch.kind not in ("rows", "end") or model.origin or session.view.filtered(model.label):
+        return {}
+    ended = {p.row.key: keys for p in pendings if not p.row.deleted and (keys := ended_in(p.row))}
+    if not ended:
+        return {}
+    standing = _find(session, model, [key for keys in ended.values() for key in keys])
+    former = renamed_here(session).get(model.label, {})
+    standing = {key: former[key][0] for keys in ended.values() for key in keys if key in former} | standing
+    used = set(found.values())
+    pairs = {key: [pk for one in keys if (pk := standing.get(one)) and pk not in used] for key, keys in ended.items()}
+    return {key: pks for key, pks in pairs.items() if pks and key in found}
+
+
+def becoming(rows: Sequence[Pending]) -> dict[str, dict[Key, str]]:
+    """Of a set that is to be written: label → key → local primary key of the rows that it renames."""
+    found: dict[str, dict[Key, str]] = {}
+    for pending in rows:
+        if renames(pending):
+            found.setdefault(pending.row.model, {})[pending.row.key] = str(pending.local.pk)
+    return found
+
+
+def renames(pending: Pending) -> bool:
+    """Whether it is called otherwise here than at its source."""
+    return pending.former not in (None, pending.row.key) and pending.content is not None and bool(pending.local.pk)
 
 
 def note_names(session: Session, model: SyncModel, pendings: Sequence[Pending]) -> None:
@@ -91,29 +146,62 @@ def _find(session: Session, model: SyncModel, keys: Sequence[Key]) -> dict[Key, 
     return {key: pk for key in keys if (pk := found.get(key, found.get(here.get(key, key)))) is not None}
 
 
+def _go_on(pendings: Sequence[Pending], waits: Mapping[Key, Row]) -> None:
+    """A row that waits for its new name, and comes again: the source takes it that the name is known here since then."""
+    if not waits:
+        return
+    renamed = {key for p in pendings for key in p.row.earlier if key != p.row.key}
+    for pending in pendings:
+        row = pending.row
+        keys = [key for key in row.earlier if key in waits] or [row.key] * (row.key in waits and row.key not in renamed)
+        if pending.waiting is None and (
+            more := [k for key in keys for k in waits[key].earlier if k not in row.earlier]
+        ):
+            pending.row = replace(row, earlier=(*dict.fromkeys(more), *row.earlier))
+
+
 def _by_earlier(
-    session: Session, model: SyncModel, pendings: Sequence[Pending], found: Mapping[Key, str]
+    session: Session,
+    model: SyncModel,
+    pendings: Sequence[Pending],
+    found: Mapping[Key, str],
+    waits: Mapping[Key, Row],
 ) -> dict[str, Key]:
     """Local primary key → wire key, of rows that stand here under an earlier name.
 
     The feed names what this node has not read yet only: there an earlier name counts before the present one, unless
-    the row of that name has seen this very change.
+    the row of that name has seen this very change. So it does in what came with the feed and waits here: until it is
+    written, no other incoming row is the one that it renames.
     """
     first = session.batch.kind == "feed"
-    renamed = [p for p in pendings if p.row.earlier and (first or p.row.key not in found)]
+    renamed = [
+        p.row
+        for p in pendings
+        if p.row.earlier and (first or p.waiting is not None or p.row.key in waits or p.row.key not in found)
+    ]
+    incoming = {p.row.key for p in pendings}
+    renamed += [row for key, row in waits.items() if key not in incoming]
     if not renamed:
         return {}
-    before = _find(session, model, [key for p in renamed for key in p.row.earlier])
-    known = states.load(session.connection, model.label, [found[p.row.key] for p in renamed if p.row.key in found])
+    before = _find(session, model, [key for row in renamed for key in row.earlier])
+    known = states.load(session.connection, model.label, {*found.values(), *before.values()})
     claimed: dict[str, Key] = {}
-    for pending in renamed:
-        direct = known.get(found.get(pending.row.key, ""))
-        if direct is not None and covers(direct.stored_version(session.node.node), pending.row.version):
+    for row in renamed:
+        direct = known.get(found.get(row.key, ""))
+        if direct is not None and covers(direct.stored_version(session.node.node), row.version):
             continue
-        pk = next((before[key] for key in pending.row.earlier if key in before), None)
+        here = (before[key] for key in row.earlier if key in before)
+        pk = next((pk for pk in here if _akin(row, known.get(pk), session.node.node)), None)
         if pk is not None:
-            claimed.setdefault(pk, pending.row.key)
+            claimed.setdefault(pk, row.key)
     return claimed
+
+
+def _akin(row: Row, state: State | None, node: str) -> bool:
+    """Whether both may be one row: of a row that somebody has from the other side, both sides know some change."""
+    if state is None or state.pre or row.base:
+        return True
+    return bool(row.version.keys() & state.others.keys()) or node in row.version
 
 
 # ---------------------------------------------------------------------- what points to renamed rows
@@ -123,7 +211,7 @@ def translate(session: Session, pendings: Sequence[Pending]) -> None:
     """Foreign keys that bear a name which a row had here before: they are given the one that it has now."""
     if not any(_pointing(session.model(label)) for label in {p.row.model for p in pendings}):
         return
-    names = _names_now(session)
+    names = _names_now(session, pendings)
     if names:
         for pending in pendings:
             pending.row = _translated(session.model(pending.row.model), pending, names)
@@ -133,11 +221,16 @@ def _pointing(model: SyncModel) -> bool:
     return bool(model.generic_ids) or any(not plain_reference(field) for field in model.foreign_keys)
 
 
-def _names_now(session: Session) -> Names:
-    """Former name → the present one; but for those that another row bears now: they mean that one."""
+def _names_now(session: Session, pendings: Sequence[Pending]) -> Names:
+    """Former name → the present one; but for those that another row bears now, or at the source: they mean that one."""
     names: dict[str, dict[Key, Key]] = {}
     for label, former in renamed_here(session).items():
-        others = find_model(session.connection, session.model(label), former)
+        others = set(find_model(session.connection, session.model(label), former))
+        rows = [p.row for p in (*pendings, *waiting.renamed(session, label)) if p.row.model == label]
+        known = states.load(session.connection, label, [former[row.key][0] for row in rows if row.key in former])
+        for row in rows:
+            if row.key in former and not _akin(row, known.get(former[row.key][0]), session.node.node):
+                others.add(row.key)
         if now := {key: found[1] for key, found in former.items() if key not in others}:
             names[label] = now
     return names

@@ -32,6 +32,8 @@ class Pending:
     decision: Decision | None = None
     former: Key | None = None
     """The key under which the row stands here."""
+    joins: bool = False
+    """Its source does not know yet that the row which has this name here was called otherwise, and means another one."""
     unfit: str = ""
     """Why no row with this key, or these values, can stand here; empty where one can."""
     odd: bool = False
@@ -90,6 +92,8 @@ class Session:
     """Rows that were renamed here, which the source may not know (:mod:`peersync.apply.naming`)."""
     called: Mapping[str, Mapping[Key, Key]] = field(default_factory=dict)
     """Keys of incoming rows → those under which they stand here, where they differ."""
+    becoming: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
+    """Label → key → local primary key of rows that get this key in the set which is being written."""
     consumed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Label → source → how far its feed was consumed here."""
     drawn: dict[str, set[int]] = field(default_factory=dict)

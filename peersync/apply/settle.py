@@ -19,6 +19,7 @@ from peersync.apply.exchange import Exchange, allowed, turns
 from peersync.apply.indexes import has_exclusions
 from peersync.apply.isolate import Clash, Poison, Unnamed, collides, guarded, reason
 from peersync.apply.loading import load
+from peersync.apply.naming import becoming
 from peersync.apply.numbers import given, note_names
 from peersync.apply.pointers import place_of
 from peersync.apply.records import record
@@ -29,7 +30,7 @@ from peersync.apply.write import Writer, by_fields
 from peersync.conflicts import to_cover, unclaimed
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, as_key, key_json, plain_reference
-from peersync.tombstones import earlier_keys
+from peersync.tombstones import earlier_keys, ended_in
 from peersync.transactions import bound_wait
 from peersync.verdicts import Decision
 from peersync.versions import State, covers
@@ -164,6 +165,7 @@ def _write(session: Session, plan: Plan) -> None:
     plan.ahead = numbers_ahead(
         session, present, {m.label: [p for p in by_model[m.label] if p.inserts] for m in present}
     )
+    session.becoming = becoming(plan.rows)
     for model in present:
         _write_model(session, model, by_model[model.label], plan)
     for model in reversed(present):
@@ -395,9 +397,12 @@ def _complete_names(pending: Pending, decision: Decision, state: State) -> None:
     renamed = decision.write and not decision.keeps_name
     now = row.key if renamed and pending.content is not None else former
     names = [*row.earlier, former, row.key] if decision.write or former != row.key else []
-    if more := [key for key in dict.fromkeys(names) if key != now]:
+    more = [key for key in dict.fromkeys(names) if key != now]
+    if more or ended_in(row):
         # a name that lost here is news for the source too
-        state.earlier = earlier_keys(state.earlier, more, pending.source if renamed else "")
+        state.earlier = earlier_keys(state.earlier, more, pending.source if renamed else "", ended=ended_in(row))
+    if pending.joins:
+        state.earlier = earlier_keys(state.earlier, (), ended=[row.key])
 
 
 def _remember(session: Session, taken: Sequence[Pending]) -> None:

@@ -195,6 +195,18 @@ def standing(session: Session, places: Iterable[Place], reason: str = "") -> dic
     return found
 
 
+def renamed(session: Session, label: str) -> list[Pending]:
+    """What waits from this session's source and bears another name than it did before."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, row FROM peersync_quarantine WHERE checkpoint_id = %s AND model = %s AND reason <> 'not_open'"
+            " AND row LIKE %s",
+            [session.checkpoint.id, label, '%"earlier": [[%'],
+        )
+        found = [unpack(label, row, session.batch.source, number) for number, row in cursor.fetchall()]
+    return [pending for pending in found if pending.row.earlier and pending.content is not None]
+
+
 def hidden_needs(session: Session) -> dict[Place, Place]:
     """Rows that are hidden from this session's peer → the row of it that waits for them untold."""
     with session.connection.cursor() as cursor:
@@ -211,19 +223,27 @@ def hidden_needs(session: Session) -> dict[Place, Place]:
 
 
 def leave(session: Session, taken: Iterable[Pending]) -> None:
-    """What was taken in waits no longer; nor does what waited under its key from the same source."""
+    """What was taken in waits no longer; nor does what waited under its key, or an earlier one, from the same source."""
     taken = list(taken)
     gone = [p.waiting for p in taken if p.waiting is not None]
     fresh = [p for p in taken if p.waiting is None]
     _note_replaced(session, fresh)
     if fresh:
         gone += list(standing(session, [p.place for p in fresh]))
+        gone += _renamed_since(session, [p for p in fresh if p.row.earlier])
     if gone:
         with session.connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
                 [list_parameter(session.connection, gone)],
             )
+
+
+def _renamed_since(session: Session, taken: Sequence[Pending]) -> list[int]:
+    """What waits of these rows under a name that they have no more: it was renamed to that from one that they had too."""
+    names = {(p.row.model, key): set(p.row.earlier) for p in taken for key in p.row.earlier if key != p.row.key}
+    waits = standing(session, names) if names else {}
+    return [number for number, old in waits.items() if names[old.place] & {*old.row.earlier}]
 
 
 def wanted(session: Session) -> dict[str, tuple[Key, ...]]:

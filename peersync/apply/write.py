@@ -64,6 +64,9 @@ class Writer:
         found = find(self.connection, str(field.target), keys, field.target_column)
         coming = self.session.coming.get(str(field.target), {})
         found.update({key: coming[key] for key in keys if key in coming and key not in found})
+        renamed = self.session.becoming.get(str(field.target), {})
+        if renamed and field.target_column == self.session.model(str(field.target)).pk.name:
+            found.update({key: renamed[key] for key in keys if key in renamed})
         local = {key: self._parameter(field.raw, text) for key, text in found.items()}
         get = local.get if self.lenient else local.__getitem__
         return [None if wire is None else get(as_key(wire)) for wire in wires]

@@ -37,7 +37,8 @@ def token(table: str) -> str:
 
 def function_name(table: str) -> str:
     name = f"peersync_{table}"
-    return name if len(name.encode()) <= _LONGEST else f"peersync_{md5(table)}"
+    # a db_table that spells its schema out has quotes in it
+    return name if len(name.encode()) <= _LONGEST and '"' not in table else f"peersync_{md5(table)}"
 
 
 def make(connection: Any, plan: Plan, schema: str) -> Made:
