@@ -27,6 +27,7 @@ KEYS = (
     "EXCLUDE",
     "INCLUDE",
     "FILTER",
+    "FILTER_EXIT",
     "IDENTITY",
     "MATCH",
     "DIRECTION",
@@ -84,6 +85,10 @@ class Settings:
     include: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: ByModel({}))
     filter: Mapping[str, Mapping[str, Any] | str] = field(default_factory=lambda: ByModel({}))
     """ORM look-ups, or a dotted path."""
+    filter_exit: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
+    """``remove`` or ``keep``; key ``*`` for every other model."""
+    accept: Mapping[str, Mapping[str, Any] | str] = field(default_factory=lambda: ByModel({}))
+    """As ``filter``: what a push may create or leave behind."""
     identity: Mapping[str, str | tuple[str, ...]] = field(default_factory=lambda: ByModel({}))
     """``pk``, ``natural``, ``origin``, or names of fields; key ``*`` for every other model."""
     match: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
@@ -251,6 +256,8 @@ _READERS: dict[str, Callable[[Values, Any, str], Any]] = {
     "EXCLUDE": lambda values, raw, where: values.by_model(raw, where, values.names),
     "INCLUDE": lambda values, raw, where: values.by_model(raw, where, values.names),
     "FILTER": lambda values, raw, where: values.by_model(raw, where, values.filter),
+    "FILTER_EXIT": lambda values, raw, where: values.by_model(raw, where, values.exit, star=True),
+    "ACCEPT": lambda values, raw, where: values.by_model(raw, where, values.filter),
     "IDENTITY": lambda values, raw, where: values.by_model(raw, where, values.identity, star=True),
     "MATCH": lambda values, raw, where: values.by_model(raw, where, values.match, star=True),
     "DIRECTION": lambda values, raw, where: values.by_model(raw, where, values.direction, star=True),

@@ -18,6 +18,7 @@ PEER_KEYS = (
     "MODELS",
     "EXCLUDE",
     "FILTER",
+    "FILTER_EXIT",
     "DIRECTION",
     "CONFLICT",
 )
@@ -44,6 +45,8 @@ class PeerSettings:
     models: tuple[str, ...] | None = None
     exclude: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: ByModel({}))
     filter: Mapping[str, Mapping[str, Any] | str] = field(default_factory=lambda: ByModel({}))
+    filter_exit: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
+    accept: Mapping[str, Mapping[str, Any] | str] = field(default_factory=lambda: ByModel({}))
     direction: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
     conflict: Mapping[str, str] = field(default_factory=lambda: ByModel({}))
 
@@ -73,6 +76,8 @@ def read_peer(name: str, raw: Mapping[str, Any], where: str, values: Values, *, 
         values.models(raw["MODELS"], at("MODELS")) if raw.get("MODELS") is not None else None,
         values.by_model(raw.get("EXCLUDE", {}), at("EXCLUDE"), values.names),
         values.by_model(raw.get("FILTER", {}), at("FILTER"), values.filter),
+        values.by_model(raw.get("FILTER_EXIT", {}), at("FILTER_EXIT"), values.exit, star=True),
+        values.by_model(raw.get("ACCEPT", {}), at("ACCEPT"), values.filter),
         values.by_model(raw.get("DIRECTION", {}), at("DIRECTION"), values.direction, star=True),
         values.by_model(raw.get("CONFLICT", {}), at("CONFLICT"), values.conflict, star=True),
     )

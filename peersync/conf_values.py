@@ -24,6 +24,7 @@ _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 POLICIES = ("latest", "master", "slave", "source", "target", "merge", "manual")
 MOST_DAYS = 36_500
 """A hundred years: a date can be that far back, and nothing is kept longer."""
+EXITS = ("remove", "keep")
 MATCHES = ("pk", "content", "never")
 DIRECTIONS = ("both", "master-to-slave", "slave-to-master")
 
@@ -214,6 +215,9 @@ class Values:
             self.problems.note("value", f'{where} is "{value}".', hint, where)
             return None
         return (value,)
+
+    def exit(self, value: Any, where: str) -> str | None:
+        return self.choice(value, where, EXITS)
 
     def match(self, value: Any, where: str) -> str | None:
         return self.choice(value, where, MATCHES)

@@ -63,12 +63,22 @@ def classify(row: Row, local: Local, facts: Facts) -> Kind:
         return "newer"
     reduced = to_cover(row, local, facts)
     if covers(here, version):
+        if covers(version, reduced) and _named_now(row, local, facts):
+            return "newer" if local.state is not None and local.state.sender == facts.source else "tie"
         if covers(version, reduced) and not same(row, local) and _rank(row, None, facts) != _rank(row, local, facts):
             return "tie"
         return "known"
     if covers(version, reduced):
         return "newer"
     return "same" if same(row, local) else "conflict"
+
+
+def _named_now(row: Row, local: Local, facts: Facts) -> bool:
+    """The source says what both have seen, and names rows that it had kept to itself."""
+    if row.content is None or local.content is None:
+        return False
+    differing = [(n, old) for n, new, old in zip(facts.names, row.content, local.content, strict=True) if new != old]
+    return bool(differing) and all(old is None and name in facts.references for name, old in differing)
 
 
 def _rank(row: Row, local: Local | None, facts: Facts) -> tuple[int, str, str]:
@@ -95,12 +105,14 @@ def decide(row: Row, local: Local, facts: Facts, *, force: bool = False) -> Deci
         return _mirrored(row, local, facts, "mirror")
     if kind == "tie" and facts.repair:
         return _mirrored(row, local, facts, "repair")
-    if kind == "tie" and _rank(row, local, facts) > _rank(row, None, facts):
+    if kind == "tie" and _rank(row, local, facts) > _rank(row, None, facts) and not _named_now(row, local, facts):
         kind = "known"
     if kind == "known":
         if force and local.content is None and not row.deleted:
             return resurrected(row, local, facts)
         return Decision("known")
+    if kind == "conflict" and local.unheard and not row.deleted:
+        return Decision("new", over_both(row, local, facts, marks_taken(row, local, facts)), write=True)
     return {"new": _new, "newer": _newer, "tie": _tie, "same": _same, "conflict": contested}[kind](row, local, facts)
 
 

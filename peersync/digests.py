@@ -9,7 +9,7 @@ from typing import Any
 
 from peersync import generics
 from peersync.codec import Convert, key_text
-from peersync.feed import opened
+from peersync.collecting import opened
 from peersync.generics import GenericId
 from peersync.records import Digest, Key, Range
 from peersync.registry import SyncField, SyncModel

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connections
 
-from peersync import capture, numbering, progress
+from peersync import capture, memory, numbering, progress
 from peersync.apply import waiting
 from peersync.apply.records import LOST, record_replaced, write_records
 from peersync.conf import settings
@@ -18,8 +18,10 @@ from peersync.histories import given_up, rewound, take_new_id
 from peersync.progress import Checkpoint
 from peersync.records import Caller
 from peersync.registry import SyncModel
+from peersync.snapshot import note_reader
 from peersync.states import chunks
 from peersync.transactions import NodeRow, translated
+from peersync.viewchanges import notice
 
 POLL_SECONDS = 0.5
 
@@ -45,7 +47,7 @@ def greet(node: NodeRow, peer: str, caller: Caller) -> None:
 def _meet(node: NodeRow, peer: str, caller: Caller) -> None:
     """Note the peer; where it bears another id than last time, the former one's cursor goes and its points stay."""
     name = peer or caller.node
-    former = last_id(node, name)
+    former, install = _last(node, name)
     gone = {old["id"] for old in node.retired if old["install"] == caller.install and old["id"] != caller.node}
     if former and former != caller.node:
         gone.add(former)
@@ -59,6 +61,11 @@ def _meet(node: NodeRow, peer: str, caller: Caller) -> None:
             " last_contact = excluded.last_contact",
             [name, caller.node, caller.install, caller.told],
         )
+    if former and former != caller.node and install == caller.install:
+        memory.move(node, former, caller.node)
+        if former in node.readers:
+            note_reader(node, caller.node)
+    notice(node, name, caller.node)
 
 
 def _drop(node: NodeRow, former: str) -> None:
@@ -90,20 +97,22 @@ class _Records:
 
 def last_id(node: NodeRow, peer: str) -> str:
     """The id under which the peer of that name was last met; empty where it never was."""
+    return _last(node, peer)[0]
+
+
+def _last(node: NodeRow, peer: str) -> tuple[str, str]:
+    """Its id, and its install."""
     with node.connection.cursor() as cursor:
-        cursor.execute("SELECT node FROM peersync_peer WHERE name = %s", [peer])
+        cursor.execute("SELECT node, install FROM peersync_peer WHERE name = %s", [peer])
         found = cursor.fetchone()
-    return found[0] if found else ""
+    return (found[0], found[1]) if found else ("", "")
 
 
 def install_of(node: NodeRow, peer: str, caller: Caller | None) -> str:
     """The install of whoever asks, else of the peer of that name; empty where it was never met."""
     if caller is not None and caller.node:
         return caller.install
-    with node.connection.cursor() as cursor:
-        cursor.execute("SELECT install FROM peersync_peer WHERE name = %s", [peer])
-        found = cursor.fetchone()
-    return found[0] if found else ""
+    return _last(node, peer)[1]
 
 
 def told(node: NodeRow, checkpoint: Checkpoint, labels: Sequence[str]) -> int:

@@ -33,7 +33,8 @@ from peersync.tombstones import (
 )
 from peersync.transactions import NodeRow, translated, writing
 from peersync.versions import State
-from peersync.views import hanging_on
+from peersync.viewchanges import look
+from peersync.watching import hanging_on
 
 BITE = 10_000
 """Journal entries, and states, that one transaction takes at most."""
@@ -55,6 +56,7 @@ class Noted:
 
 def number(alias: str) -> int:
     """Number everything that is visible, in bites. Returns the node's last place. A first pass is made in any case."""
+    look(alias)
     idle = _idle(alias)
     if idle is not None:
         return idle

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from peersync import clock, origins
+from peersync import clock, memory, origins
 from peersync.conf import settings
 from peersync.registry import registry
 from peersync.rows import NO_ROW
@@ -42,6 +42,7 @@ def forget(node: NodeRow, upto: int) -> int:
         cursor.execute(f"DELETE FROM peersync_rowstate WHERE {where}", [upto])
         node.pruned_seq = max(node.pruned_seq, highest)
         cursor.execute("UPDATE peersync_node SET pruned_seq = %s WHERE id = 1", [node.pruned_seq])
+    memory.forget_deleted(node)
     return int(count)
 
 

@@ -35,6 +35,7 @@ from peersync.columns import (
 from peersync.conf import PeerSettings, Settings, settings
 from peersync.generics import GenericId, generic_ids, targets_of
 from peersync.local_keys import LocalKey
+from peersync.lookups import Said, worded
 from peersync.naturals import NATURAL, natural_fields
 from peersync.ordering import parents_first
 from peersync.patterns import expand
@@ -78,8 +79,12 @@ class SyncModel:
     """Field names; empty where the primary key is the identity."""
     policy: str
     direction: str
-    filter: Mapping[str, Any] | str | None
+    filter: Said
     through: bool
+    exit: str = "remove"
+    """What becomes, at the peer, of rows that leave its view: ``remove`` or ``keep``."""
+    accept: Said = None
+    """What a push may create or leave behind."""
 
     @property
     def table(self) -> str:
@@ -182,13 +187,12 @@ class SyncModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of what is synchronised of the model: its fields, their types, its identity and its filter."""
+        """Digest of what is synchronised of the model: its fields, their types and its identity."""
         # the same foreign keys say something else where the rows that they point to are named otherwise
         named: list[Any] = [list(identity_of(apps.get_model(str(field.target)))) for field in self.foreign_keys]
         named += [[label, *identity_of(apps.get_model(label))] for label in sorted(self.generic_targets)]
-        said = [self.label, sorted(self._shapes), list(self.identity), repr(self.filter), self.direction, named]
-        text = json.dumps(said)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        said = [self.label, sorted(self._shapes), list(self.identity), self.direction, named]
+        return _digest(json.dumps(said))
 
 
 class Registry:
@@ -226,6 +230,24 @@ class Registry:
             if any(not f.null and f.target in found for f in model.foreign_keys):
                 found.add(label)
         return frozenset(found)
+
+    def view(self, label: str) -> int:
+        """Digest of the filters that say which of the rows are in view, and of what becomes of others; 0: there are none."""
+        return int(_digest(self._view(label), 15), 16) | 2 if label in self.filtered else 0
+
+    def _view(self, label: str, above: tuple[str, ...] = ()) -> str:
+        model = self.models[label]
+        targets = {str(f.target) for f in model.foreign_keys} | model.generic_targets
+        others = [self._view(one, (*above, label)) for one in sorted(targets & self.filtered - {*above, label})]
+        return json.dumps([worded(model.filter), model.exit if label in self.filtered else "", others])
+
+    def fingerprint(self, label: str) -> str:
+        """Digest of what is synchronised of the model, with the filters of its rows and of those that they name."""
+        return _digest(f"{self.models[label].fingerprint} {self._view(label)}")
+
+
+def _digest(text: str, length: int = 16) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def _reaching(edges: Mapping[str, set[str | None]], label: str) -> set[str]:
@@ -281,8 +303,10 @@ class _Compiler:
             identity,
             self._setting("conflict", label, "latest"),
             self._setting("direction", label, "both"),
-            self._filter(label),
+            self._said("filter", label),
             through,
+            self._setting("filter_exit", label, "remove"),
+            self._said("accept", label),
         )
 
     def _through_tables(self, chosen: list[type[Model]]) -> Iterable[type[Model]]:
@@ -347,10 +371,13 @@ class _Compiler:
                 return str(value)
         return default
 
-    def _filter(self, label: str) -> Mapping[str, Any] | str | None:
-        if self.peer is not None and _of(self.peer.filter, label) is not None:
-            return _of(self.peer.filter, label)  # type: ignore[no-any-return]  # conf.py has looked at its type
-        return _of(self.conf.filter, label)  # type: ignore[no-any-return]  # conf.py has looked at its type
+    def _said(self, name: str, label: str) -> Said:
+        """FILTER or ACCEPT: the peer's own, else that for all."""
+        for source in (self.peer, self.conf):
+            found: Said = _of(getattr(source, name, None) or {}, label)
+            if found is not None:
+                return found
+        return None
 
 
 @lru_cache(maxsize=256)

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from peersync import bases, states
+from peersync.collecting import Collector, opened
 from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
-from peersync.feed import Collector, header, opened
+from peersync.feed import header
 from peersync.generics import GenericId
 from peersync.histories import check_points, known, point_at
 from peersync.marks import narrowed
@@ -22,7 +23,7 @@ from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader, Stored, plain_reference
 from peersync.states import chunks, list_parameter, text_list
-from peersync.transactions import NodeRow, writing
+from peersync.transactions import NodeRow
 from peersync.undecoded import reads_by_name
 from peersync.versions import State
 from peersync.viewpages import rows_in_view, rows_that_left, tombstones_told
@@ -56,13 +57,12 @@ def _plain(field: SyncField) -> bool:
     return not isinstance(field, GenericId) and (field.target is None or plain_reference(field))
 
 
-def note_reader(alias: str, reader: str) -> None:
+def note_reader(node: NodeRow, reader: str) -> None:
     """Remember that somebody takes snapshots from here: from now on what is applied gets row states."""
-    with writing(alias) as node:
-        if reader not in node.readers:
-            node.readers = sorted({*node.readers, reader})
-            with node.connection.cursor() as cursor:
-                cursor.execute("UPDATE peersync_node SET readers = %s WHERE id = 1", [json.dumps(node.readers)])
+    if reader not in node.readers:
+        node.readers = sorted({*node.readers, reader})
+        with node.connection.cursor() as cursor:
+            cursor.execute("UPDATE peersync_node SET readers = %s WHERE id = 1", [json.dumps(node.readers)])
 
 
 def snapshot(

@@ -30,7 +30,9 @@ class Local:
     busy: bool = False
     """A writer holds it."""
     hidden: bool = False
-    """The peer must not know that it is here."""
+    """The peer must not know that it is here, or that it went."""
+    unheard: bool = False
+    """Its deletion is none that the peer may hear of: for it no row ever stood here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Facts:
     """All synchronised fields of this side."""
     identity: tuple[str, ...] = ()
     """Those that name a row."""
+    references: frozenset[str] = frozenset()
+    """Fields that name another row or nothing: a source that keeps that row to itself does not say which."""
     local_is_master: bool | None = None
     snapshot: bool = False
     filtered: bool = False

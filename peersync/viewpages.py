@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
-
 from peersync.generics import has_key, of_model
+from peersync.memory import IN_VIEW, KEPT, TOLD_GONE
 from peersync.registry import SyncModel
 from peersync.rows import Reader, Stored, as_key, find_model
 from peersync.transactions import NodeRow
-from peersync.views import ELSEWHERE, ITS_OWN, OUT_OF_VIEW, View
+from peersync.views import ELSEWHERE, View
 
 Where = tuple[str, list[Any]]
 """A condition of SQL over the table ``t``, and its parameters."""
@@ -32,21 +31,20 @@ def rows_in_view(view: View, reader: Reader, place: str | None, limit: int) -> W
 def rows_that_left(view: View, node: NodeRow, peer: str, reader: Reader) -> Where:
     """Rows that stand, that the peer has, and that are in its view no longer."""
     label = reader.model.label
-    held = _REMEMBERED.format(reader.pk_sql, " AND m.place <> %s AND m.place <> %s")
-    parameters: list[Any] = [peer, label, OUT_OF_VIEW, ITS_OWN]
-    try:
-        key = reader.model.local
-        query = view.in_view(label).order_by().values(*(part.field.attname for part in key.parts)).query
-        shown, more = query.get_compiler(using=node.alias).as_sql()
-    except EmptyResultSet:
+    # those that the setting keeps there go through here too: it is noted that they left
+    kept = IN_VIEW if reader.model.exit == "keep" else KEPT
+    held = _REMEMBERED.format(reader.pk_sql, " AND (m.place >= 0 OR m.place IN (%s, %s))")
+    parameters: list[Any] = [peer, label, IN_VIEW, kept]
+    shown = view.keys_in_view(label)
+    if shown is None:
         return held, parameters
-    columns = reader.pk_order if len(key.parts) == 1 else f"({reader.pk_order})"
-    return f"{held} AND {columns} NOT IN ({shown})", [*parameters, *more]
+    columns = reader.pk_order if len(reader.model.local.parts) == 1 else f"({reader.pk_order})"
+    return f"{held} AND {columns} NOT IN ({shown[0]})", [*parameters, *shown[1]]
 
 
 def tombstones_told(peer: str, label: str) -> Where:
     """Tombstones (states ``s``) of rows that the peer has or had."""
-    return _REMEMBERED.format("s.pk_text", ""), [peer, label]
+    return _REMEMBERED.format("s.pk_text", " AND m.place NOT IN (%s, %s)"), [peer, label, KEPT, TOLD_GONE]
 
 
 def with_elsewhere(view: View, connection: Any, model: SyncModel, stored: Mapping[str, Stored]) -> dict[str, Stored]:

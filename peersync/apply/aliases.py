@@ -13,7 +13,7 @@ from typing import Any
 
 from django.apps import apps
 
-from peersync import origins, states, views
+from peersync import memory, origins, states, views
 from peersync.apply.matching import matched
 from peersync.apply.naming import in_parts
 from peersync.apply.session import Pending, Session
@@ -79,8 +79,7 @@ class _Learner:
         if not self.session.view.filtered(self.model.label):
             return set()
         pks = [str(local) for local in locals_]
-        known = views.remembered(self.session.node, self.session.batch.source, self.model.label, pks)
-        return {int(pk) for pk in pks if known.get(pk, views.OUT_OF_VIEW) == views.OUT_OF_VIEW}
+        return set(map(int, memory.hidden(self.session.node, self.session.batch.source, self.model.label, pks)))
 
     def learn(self) -> None:
         for pending in self.pendings:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from peersync import states
+from peersync import memory, states
 from peersync.apply import pointers, waiting
 from peersync.apply.blocks import Block, Place, listed, named
 from peersync.apply.cascade import Dependents, dependents
@@ -100,22 +100,26 @@ class Weigher:
         for name in {f.name for f in model.foreign_keys}:
             field = next(f for f in model.foreign_keys if f.name == name)
             values: dict[Place, Key] = {}
+            news: set[Place] = set()
             for pending in pendings:
-                if name in pending.names:
-                    value = (pending.content or ())[pending.names.index(name)]
-                    if value is not None:
-                        values[pending.place] = as_key(value)
+                value = _said(pending, pending.content, name)
+                if value is not None:
+                    values[pending.place] = as_key(value)
+                    # what stands here already is none, whoever may see it
+                    if value != _said(pending, pending.local.content, name):
+                        news.add(pending.place)
             if not values:
                 continue
             target = str(field.target)
             standing = find(self.connection, target, values.values(), field.target_column)
             for key in self._called_so_later(target):
                 standing.pop(key, None)
+            hidden: set[str] = set()
             if self.session.view.filtered(target):
                 hidden = self._hidden(target, field, set(standing.values()))
-                standing = {key: text for key, text in standing.items() if text not in hidden}
             for place, key in values.items():
-                self.parents.setdefault(place, []).append((field, (target, key), key in standing))
+                found = key in standing and (place not in news or standing[key] not in hidden)
+                self.parents.setdefault(place, []).append((field, (target, key), found))
 
     def _called_so_later(self, target: str) -> Collection[Key]:
         """Names that rows here get from this source, but do not have yet: whoever has them meanwhile is another one."""
@@ -142,11 +146,8 @@ class Weigher:
                 self.parents.setdefault(place, []).append((one, parent, parent in seen))
 
     def _hidden(self, target: str, field: SyncField, texts: set[str]) -> set[str]:
-        from peersync import views
-
         hidden = self.session.view.hidden_targets(target, field.target_column, texts)
-        known = views.remembered(self.session.node, self.session.batch.source, target, hidden)
-        return {pk for pk in hidden if known.get(pk, views.OUT_OF_VIEW) == views.OUT_OF_VIEW}
+        return memory.hidden(self.session.node, self.session.batch.source, target, hidden)
 
     def _look_at_uniques(self, model: SyncModel, pendings: list[Pending]) -> None:
         Holders(self.session, model, pendings).look(self.uniques)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
-from peersync import origins, states, views
+from peersync import memory, origins, states
 from peersync.apply.aliases import gather
 from peersync.apply.joining import make_one
 from peersync.apply.naming import doubles, local_keys, note_names, translate
@@ -14,8 +15,8 @@ from peersync.apply.values import Values
 from peersync.errors import WireError
 from peersync.numbering import fold, journal_of
 from peersync.records import Key
-from peersync.registry import SyncModel, registry
-from peersync.rows import Reader, Stored, key_json
+from peersync.registry import SyncField, SyncModel, registry
+from peersync.rows import Reader, Stored, as_key, find_model, key_json
 from peersync.verdicts import Local
 from peersync.versions import State
 
@@ -85,6 +86,11 @@ class _Loader:
                 local.hidden = pk in hidden
             pending.local = local
             self.values.complete(pending)
+        if self.session.view.filtered(self.model.label):
+            self._look_at_deletions([p for p in pendings if p.local.content is None and p.local.state is not None])
+        for field in self.model.foreign_keys:
+            if field.null and self.session.view.filtered(str(field.target)):
+                self._keep_hidden(field, pendings)
         self._widen([p for p in pendings if p.row.deleted and p.local.whole is not None])
 
     def _made_one(self, pending: Pending, own: str, others: Sequence[str]) -> str:
@@ -100,6 +106,25 @@ class _Loader:
             pk: Local(pk, known.get(pk), standing[pk].content, standing[pk].content) for pk in pks if pk in standing
         }
         return make_one(self.session, self.model, pending, rows)
+
+    def _keep_hidden(self, field: SyncField, pendings: Sequence[Pending]) -> None:
+        """A key to a row that the peer does not have says nothing there, and still says here what it said."""
+        held: dict[Key, list[tuple[Pending, int]]] = {}
+        for pending in pendings:
+            new, old = pending.row.content, pending.local.content
+            place = pending.names.index(field.name) if field.name in pending.names else -1
+            if place >= 0 and new is not None and old is not None and new[place] is None and old[place] is not None:
+                held.setdefault(as_key(old[place]), []).append((pending, place))
+        if not held:
+            return
+        target = self.session.view.registry.models[str(field.target)]
+        found = find_model(self.connection, target, held)
+        lacking = memory.hidden(self.session.node, self.session.batch.source, target.label, set(found.values()))
+        for key in [key for key, pk in found.items() if pk in lacking]:
+            for pending, place in held[key]:
+                content = list(pending.row.content or ())
+                content[place] = (pending.local.content or ())[place]
+                pending.row = replace(pending.row, content=tuple(content))
 
     def _widen(self, pendings: Sequence[Pending]) -> None:
         """A deletion takes along what does not travel to this peer, but to others: a record is to have that too."""
@@ -168,8 +193,15 @@ class _Loader:
         view, label = self.session.view, self.model.label
         if not view.filtered(label):
             return set()
-        known = views.remembered(self.session.node, self.session.batch.source, label, standing)
-        return {pk for pk in standing if known.get(pk, views.OUT_OF_VIEW) == views.OUT_OF_VIEW}
+        return memory.hidden(self.session.node, self.session.batch.source, label, standing)
+
+    def _look_at_deletions(self, pendings: Sequence[Pending]) -> None:
+        """Of rows that are gone here: which the peer keeps, or was never shown."""
+        graves = {p.local.state.pk: p for p in pendings if p.local.state is not None and p.local.state.deleted}
+        known = memory.remembered(self.session.node, self.session.batch.source, self.model.label, graves)
+        for pk, pending in graves.items():
+            pending.local.hidden = known.get(pk) == memory.KEPT
+            pending.local.unheard = pk not in known
 
     def _subset(self, pending: Pending, stored: Stored) -> tuple[Any, ...]:
         if pending.names == self.model.names:

@@ -39,7 +39,9 @@ def candidates(session: Session, label: str) -> tuple[Key, ...]:
         rows = reader.rows(cursor.fetchall())
     owed = rows[-1].pk if len(rows) == PROOF_ROWS else None
     session.checkpoint.progress[label] = replace(progress, owed=owed)
-    keys = [row.key for row in rows]
+    # the source is not told the keys of rows that it may not see
+    hidden = session.view.kept_from(session.node, session.batch.source, label, [row.pk for row in rows])
+    keys = [row.key for row in rows if row.pk not in hidden]
     if label in origins.several(session.connection):
         also = origins.others(session.connection, label, keys)
         keys += [key for names in also.values() for key in names]
@@ -57,7 +59,7 @@ def delete_certain(session: Session, answers: Sequence[Row]) -> None:
     doomed = []
     for pending in {p.place: p for p in gone if p.place not in known}.values():
         local = pending.local
-        if local.content is None or local.busy or not (mirror or _taken(session, local.state)):
+        if local.content is None or local.busy or local.hidden or not (mirror or _taken(session, local.state)):
             continue
         state = replace(local.state) if local.state else State(pending.row.model, str(local.pk), pre=True)
         state.touch(session.node.node, state.stamp + 1)

@@ -150,6 +150,7 @@ class Session:
             noted=label in noted(),
             fields=model.names,
             identity=tuple(f.name for f in model.key if f.name in pending.names),
+            references=frozenset(f.name for f in model.foreign_keys if f.null),
             local_is_master=self.local_is_master,
             snapshot=self.batch.kind == "snapshot",
             filtered=self.batch.filtered or self.view.filtered(label),

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import DatabaseError, transaction
 
-from peersync import capture, states, views
+from peersync import capture, memory, states
 from peersync.apply import open_conflicts, waiting
 from peersync.apply.blocks import Block, Place
 from peersync.apply.cascade import carry_out
@@ -419,14 +419,14 @@ def _remember(session: Session, taken: Sequence[Pending]) -> None:
             and p.row.kind == "row"
             and not p.row.deleted
         ]
-        known = views.remembered(session.node, source, label, pks)
+        known = memory.remembered(session.node, source, label, pks)
         visible = view.visible(label, pks)
         places[label] = {
-            pk: views.IN_VIEW if pk in visible or known.get(pk, views.ITS_OWN) != views.ITS_OWN else views.ITS_OWN
+            pk: memory.IN_VIEW if pk in visible or known.get(pk, memory.ITS_OWN) != memory.ITS_OWN else memory.ITS_OWN
             for pk in pks
         }
     for label, found in places.items():
-        views.remember(session.node, source, label, found)
+        memory.remember(session.node, source, label, found)
 
 
 def _unclaim(session: Session, pendings: Sequence[Pending]) -> None:

@@ -14,6 +14,7 @@ from peersync.checks.messages import message
 from peersync.checks.sections import Section, known_models, sections
 from peersync.conf import Settings
 from peersync.conf_values import nearest
+from peersync.lookups import worked_out
 from peersync.policies import own_function
 from peersync.registry import expand, label_of
 from peersync.staying import OURS
@@ -114,7 +115,7 @@ def _field(where: str, model: type[Model], name: str, *, many: bool) -> Iterator
 
 def _lookups(where: str, model: type[Model], value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     try:
-        model._base_manager.filter(**value)
+        model._base_manager.filter(**worked_out(value))
     except Exception as error:  # whatever the fields of the project raise at a value that they do not like
         text = f"{where} is no filter that {model._meta.label} understands: {error}"
         yield message("E010", text, 'Write look-ups as in QuerySet.filter: {"branch__code": "north"}.')

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot
+from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot, watching
 from peersync.apply import apply_batch
 from peersync.apply.session import own_role
 from peersync.conf import require_sound
@@ -61,6 +61,7 @@ class DatabaseReplica:
         if caller is not None and caller.node:
             with writing(self.alias) as node:
                 greeting.greet(node, self.peer, caller)
+                self.view = View(self.alias, self.peer)
                 self.view.refresh(node, caller.node, caller.told)
             numbering.number(self.alias)
         with reading(self.alias) as node:
@@ -109,7 +110,7 @@ class DatabaseReplica:
                 model.label,
                 model.types(connection),
                 model.identity,
-                model.fingerprint,
+                self.view.registry.fingerprint(model.label),
                 model.policy,
                 model.direction,
                 filtered,
@@ -143,7 +144,8 @@ class DatabaseReplica:
         self._model(model)
         numbering.number(self.alias)
         if head is None and caller.node:
-            snapshot.note_reader(self.alias, caller.node)
+            with writing(self.alias) as node:
+                snapshot.note_reader(node, caller.node)
             if self._model(model).origin and caller.match is not None:
                 with writing(self.alias) as node:
                     bases.agree(node, self._model(model), caller.install, caller.match)
@@ -163,7 +165,7 @@ class DatabaseReplica:
         for label in models:
             self._model(label)
         numbering.number(self.alias)
-        if head is None and caller.node and any(isinstance(self._model(label).filter, str) for label in models):
+        if head is None and caller.node and any(watching.unseen(self._model(label)) for label in models):
             with writing(self.alias) as node:
                 self.view.refresh(node, caller.node, cursor.seq)
             numbering.number(self.alias)

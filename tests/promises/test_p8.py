@@ -211,6 +211,7 @@ def test_no_page_count_or_digest_tells_of_them(wired: Ends, named: bool) -> None
                     for lines in (asker.post(f"rows/{m}/", keys).text.splitlines() for m in MODELS[:2])
                 ],
                 "feed": [row for page in asker.pages("changes/", 50) for row in page],
+                **{f"feed {limit}": asker.pages("changes/", limit) for limit in (1, 2)},
             }
         )
     assert told[0] == told[1]

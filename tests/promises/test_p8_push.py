@@ -200,3 +200,52 @@ def standing(ends: Ends) -> list[Any]:
         list(Parent.objects.using(ends.b).filter(id__in=(HIDDEN, OPEN)).order_by("id").values_list()),
         list(Child.objects.using(ends.b).filter(id=HIDDEN).values_list()),
     ]
+
+
+def test_a_full_comparison_names_no_hidden_row_and_deletes_none(wired: Ends) -> None:
+    """The certain deletions that follow one are asked for by key: of rows that the peer may see."""
+    wired.configure(
+        "zoo.Parent",
+        "zoo.Child",
+        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
+        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
+    )
+    wired.reset()
+    begin(wired, hidden=True)
+    pusher = Pusher(wired)
+    pusher.hello()
+    options = {"proof": True, "consumed": 2**61, "baseline": True, "pruned": 1}
+    stood = standing(wired)
+    page = replace(batch(wired), options=options)
+    assert pusher.push(page).status_code == 200
+    here = {"cursor": page.end["head"]}
+    asked = pusher.push(replace(page, kind="rows", rows=(), start=here, end=here))
+    assert asked.status_code == 200, asked.text
+    assert asked.json()["wanted"] == {"zoo.Parent": [[OPEN]]}
+    none = Row("zoo.Parent", (HIDDEN,), {}, None, kind="none")
+    answered = pusher.push(replace(page, kind="rows", rows=[none], start=here, end=here))
+    assert answered.status_code == 200, answered.text
+    assert answered.json()["figures"]["zoo.Parent"]["deleted"] == 0
+    assert standing(wired) == stood
+
+
+def test_a_deletion_that_it_must_not_hear_of(wired: Ends) -> None:
+    """A new row under the key of one that was deleted out of view is new, for its peer and in the figures."""
+    wired.configure(
+        "zoo.Parent",
+        "zoo.Child",
+        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
+        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
+    )
+    told = []
+    for hidden in (True, False):
+        wired.reset()
+        begin(wired, hidden=hidden)
+        Child.objects.using(wired.b).filter(pk=HIDDEN).delete()
+        Parent.objects.using(wired.b).filter(pk=HIDDEN).delete()
+        pusher = Pusher(wired)
+        pusher.hello()
+        one = batch(wired, parent(HIDDEN))
+        told.append([heard(pusher.push(one)), *finish(wired, pusher, one)])
+        assert Parent.objects.using(wired.b).get(pk=HIDDEN).x == "x"
+    assert told[0] == told[1]
