@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,10 @@ from peersync.conf import settings
 from peersync.histories import given_up, rewound, take_new_id
 from peersync.progress import Checkpoint
 from peersync.records import Caller
-from peersync.registry import SyncModel
+from peersync.registry import SyncModel, registry
 from peersync.snapshot import note_reader
 from peersync.states import chunks
-from peersync.transactions import NodeRow, translated
+from peersync.transactions import NodeRow, translated, writing
 from peersync.viewchanges import notice
 
 POLL_SECONDS = 0.5
@@ -168,6 +169,7 @@ def empty_tables(connection: Any, models: Sequence[SyncModel]) -> set[str]:
 def look_at_capture(alias: str) -> tuple[str, ...]:
     """Triggers that are missing or altered: one sentence each, and the models are marked for a comparison."""
     if settings().capture != "triggers":
+        _look_at_listing(alias)
         return ()
     problems = capture.check(alias)
     if any(problem.lost for problem in problems):
@@ -179,6 +181,22 @@ def look_at_capture(alias: str) -> tuple[str, ...]:
         for problem in problems
         if problem.lost
     )
+
+
+def _look_at_listing(alias: str) -> None:
+    """Signals leave no trace of a model that was not synchronised for a time: whoever is back owes a comparison."""
+    with translated(alias), connections[alias].cursor() as cursor:
+        cursor.execute("SELECT fingerprints FROM peersync_node WHERE id = 1")
+        found = cursor.fetchone()
+    before: dict[str, bool] = json.loads(found[0]) if found else {}
+    listed = set(registry().models)
+    now = dict.fromkeys(before, False) | dict.fromkeys(listed, True)
+    if now == before:
+        return
+    with writing(alias) as node, node.connection.cursor() as cursor:
+        cursor.execute("UPDATE peersync_node SET fingerprints = %s WHERE id = 1", [json.dumps(now)])
+    back = [label for label in listed if before.get(label) is False]
+    capture.mark(alias, [capture.Problem(label, numbering.UNLISTED, lost=True) for label in back])
 
 
 def missed(node: NodeRow, labels: Sequence[str]) -> dict[str, int]:

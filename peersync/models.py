@@ -19,7 +19,9 @@ class Node(models.Model):
     pruned_seq = models.BigIntegerField(default=0, help_text="The highest place whose tombstone was pruned.")
     readers = models.TextField(default="[]", help_text="JSON: ids of those who ever took a snapshot from here.")
     retired = models.TextField(default="[]", help_text="JSON: ids given up, and up to where each holds.")
-    fingerprints = models.TextField(default="{}", help_text="JSON: what was synchronised when last looked at.")
+    fingerprints = models.TextField(
+        default="{}", help_text="JSON: {label: whether it is synchronised}, where signals capture."
+    )
     place = models.CharField(max_length=200, default="", help_text="Cluster and database, a hint that this is a copy.")
     created = models.DateTimeField(auto_now_add=True)
 

@@ -38,6 +38,8 @@ from peersync.watching import hanging_on
 
 BITE = 10_000
 """Journal entries, and states, that one transaction takes at most."""
+UNLISTED = "it was not synchronised for a time"
+"""Why a model owes a comparison."""
 ENTRY = "id, model, pk_text, what, stamp, before, fields"
 
 
@@ -97,10 +99,24 @@ def take_journal(node: NodeRow) -> int:
         )
     known = registry()
     by_model = _by_model(entries)
+    _owe(node, set(by_model) - set(known.models))
     # parents first: what names their children by them finds the tombstones of those that went together
     for model in [known.models[label] for label in known.models if label in by_model]:
         _fold(node, model, by_model[model.label])
     return len(entries)
+
+
+def _owe(node: NodeRow, labels: set[str]) -> None:
+    """Models that are not synchronised here, now or by this release: what was noted of them is dropped, and made good by
+    a comparison, should they be again.
+    """
+    with node.connection.cursor() as cursor:
+        for label in sorted(labels):
+            cursor.execute(
+                "INSERT INTO peersync_missedcapture (model, since, reason, seq) VALUES (%s, CURRENT_TIMESTAMP, %s, %s)"
+                " ON CONFLICT (model) DO UPDATE SET seq = excluded.seq",
+                [label, UNLISTED, node.last_seq],
+            )
 
 
 def _by_model(entries: Iterable[Sequence[Any]]) -> dict[str, dict[str, Noted]]:

@@ -84,6 +84,7 @@ class Checkpoint:
             seen=seen,
             compared=head.seq,
             fingerprint=str(batch.options.get("fingerprint", "")),
+            fields=tuple(batch.fields.get(label, ())),
         )
 
 
@@ -132,7 +133,7 @@ def progress_json(progress: Progress) -> dict[str, Any]:
         value = getattr(progress, name)
         if value is not None:
             found[name] = list(value) if isinstance(value, tuple) else value
-    for name in ("baseline", "conflicts", "seen", "compared", "fingerprint"):
+    for name in ("baseline", "conflicts", "seen", "compared", "fingerprint", "fields"):
         if getattr(progress, name):
             found[name] = getattr(progress, name)
     return found
@@ -155,4 +156,5 @@ def read_progress(found: Mapping[str, Any]) -> Progress:
         seen=int(found.get("seen", 0)),
         compared=int(found.get("compared", 0)),
         fingerprint=str(found.get("fingerprint", "")),
+        fields=tuple(found.get("fields", ())),
     )

@@ -112,6 +112,8 @@ class Progress:
     """The place in the feed from which the last completed snapshot was read."""
     fingerprint: str = ""
     """What the source synchronised of the model at that time."""
+    fields: tuple[str, ...] = ()
+    """The fields that travelled then; those that were not among them are no part of what versions speak of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class Transfer(Mover):
         self._started = time.monotonic()
         self._script = self._whole()
         self.over = False
+        self._unnoted: set[str] = set()
+        """Models with changes at the source that no version speaks of: where only the contents differ, it is right."""
 
     # ------------------------------------------------------------------ driving
 
@@ -126,6 +128,7 @@ class Transfer(Mover):
         source, why = self._source, ""
         if progress.compared <= source.missed.get(label, -1):
             why = "changes of it were not captured for a time"
+            self._unnoted.add(label)
         if progress.fingerprint and progress.fingerprint != self._fingerprint(label):
             why = "what is synchronised of it has changed"
         if (progress.cursor or Point(0, "")).seq < source.pruned:
@@ -183,7 +186,7 @@ class Transfer(Mover):
         source = self._source
         options: dict[str, Any] = {
             "mirror": self.options.mirror,
-            "repair": self.options.repair and not self.options.both,
+            "repair": (self.options.repair and not self.options.both) or label in self._unnoted,
             "accept_conflicts": self.options.accept_conflicts,
             "proof": source.pruned > 0 and label not in self._agreed.filtered,
             "fingerprint": self._fingerprint(label),

@@ -15,6 +15,7 @@ from django.db.models import Field, ForeignKey
 from django.utils import timezone
 
 from peersync.codec import Shape
+from peersync.openings import Opening
 from peersync.registry import RawColumn, SyncModel
 from peersync.states import chunks
 
@@ -73,6 +74,35 @@ def defaults(connection: Any, model: SyncModel, columns: Collection[str]) -> lis
             continue
         found.append(Default(connection, model.model, field))
     return found
+
+
+def opening(connection: Any, model: SyncModel, names: Collection[str]) -> Opening:
+    """What rows have in these fields that nobody gave a value: their default, as a wire value."""
+    blanks, passwords = {}, set()
+    for field in model.fields:
+        if field.name not in names or field.target is not None:
+            continue
+        default = Default(connection, model.model, field.raw.field)
+        if field.name == "password" and hasattr(model.model, "USERNAME_FIELD"):
+            passwords.add(field.name)
+        elif not default.varies and not _of_the_moment(default.field):
+            blanks[field.name] = _wire(connection, default)
+    return Opening(frozenset(names), blanks, passwords)
+
+
+def _of_the_moment(field: Field[Any, Any]) -> bool:
+    """Whether its default is the time: no two rows have the same."""
+    return isinstance(field, (models.DateField, models.TimeField)) and (callable(field.default) or not field.null)
+
+
+def _wire(connection: Any, default: Default) -> Any:
+    """The default as it would be read from a row."""
+    codec = default.raw.on(connection)
+    value = f"CAST(%s AS {default.type})" if connection.vendor == "postgresql" else "%s"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {codec.read_sql('d.v')} FROM (SELECT {value} AS v) d", [default.value()])
+        found = cursor.fetchone()[0]
+    return codec.decode(found) if codec.decode is not None and found is not None else found
 
 
 def varies(field: Field[Any, Any]) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from peersync.apply.session import Pending, Session
+from peersync.openings import OPENED
 from peersync.records import Row
 from peersync.registry import SyncModel
 from peersync.rows import key_json
 from peersync.verdicts import stamp_here, version_here
 from peersync.versions import UNNUMBERED, Version
 
-COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror", "repair")
+COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirror", "repair", OPENED)
 """Kinds that count as a conflict found; the others record what was lost with a deletion or a replaced row."""
 
 REPLACED = "waiting row replaced"

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from peersync.apply.defaults import opening
 from peersync.apply.own_policies import PolicyFailed, rule_of
 from peersync.conf import settings
-from peersync.conflicts import decide
 from peersync.errors import UnknownField, UnknownModel, WireError
+from peersync.openings import Opening, decide_opened
 from peersync.progress import Checkpoint
 from peersync.records import Batch, Figures, Key, Row
 from peersync.registry import SyncModel, noted
@@ -86,6 +87,7 @@ class Session:
     """Local primary keys that were written, per model (for the signal)."""
     warnings: list[str] = field(default_factory=list)
     _facts: dict[tuple[str, str, tuple[str, ...]], Facts] = field(default_factory=dict)
+    _openings: dict[str, Opening] = field(default_factory=dict)
     told: int = -1
     """How far the peer has read this node's feed, less what waits there."""
     renamed: Mapping[str, Mapping[Key, tuple[str, Key]]] | None = None
@@ -162,6 +164,16 @@ class Session:
             repair=bool(self.batch.options.get("repair")),
         )
 
+    def opening(self, label: str) -> Opening:
+        """The fields of a model that this comparison is made for, since they did not travel before."""
+        before = self.checkpoint.of(label).fields
+        if self.batch.kind != "snapshot" or not before:
+            return Opening()
+        if label not in self._openings:
+            names = frozenset(self.batch.fields.get(label, ())) - set(before)
+            self._openings[label] = opening(self.connection, self.model(label), names)
+        return self._openings[label]
+
     def pend(self, row: Row) -> Pending:
         """An incoming row of this session's batch."""
         batch = self.batch
@@ -198,7 +210,13 @@ def decide_all(session: Session, pendings: Iterable[Pending], forced: frozenset[
         if pending.row.kind != "row" or pending.local.busy:
             continue
         try:
-            pending.decision = decide(pending.row, pending.local, session.facts(pending), force=pending.place in forced)
+            pending.decision = decide_opened(
+                pending.row,
+                pending.local,
+                session.facts(pending),
+                session.opening(pending.row.model),
+                force=pending.place in forced,
+            )
         except PolicyFailed as failed:
             pending.decision, pending.failed = None, str(failed)
 

@@ -10,6 +10,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='node',
+            name='fingerprints',
+            field=models.TextField(default='{}', help_text='JSON: {label: whether it is synchronised}, where signals capture.'),
+        ),
         migrations.AddField(
             model_name='peer',
             name='left_out',

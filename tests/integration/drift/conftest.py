@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support import postgres, workspace
+from tests.support.pairs import Pair
 from tests.support.releases import Release, Running
 
 
@@ -25,3 +26,10 @@ def node(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mixed", marks=pytest.mark.postgres)])
+def mixed_or_lite(request: pytest.FixtureRequest, make_nodes: Callable[..., Any], settings: Any) -> Pair:
+    aliases = ("a", "b") if request.param == "sqlite" else ("a", "pg_b")
+    make_nodes(*aliases, "c")
+    return Pair(settings, *aliases)

@@ -154,3 +154,18 @@ def test_a_row_that_waits_outlives_the_removal_of_its_field(node: Node) -> None:
     a.sync_with("b")
     assert b.rows("store_thing", "id", "name") == [[1, "bad"]]
     assert b.quarantine() == []
+
+
+def test_the_second_side_opens_a_field_later(node: Node) -> None:
+    """The comparison is made when the second side has changed, too; of values that nobody touched since."""
+    closed = {"EXCLUDE": {"store.Thing": ["name"]}}
+    a, b = node("a", OLD, **closed), node("b", OLD, **closed)
+    a.meet("b", b)
+    a.run("INSERT INTO store_thing (id, name, number) VALUES (1, 'of a', 1)")
+    a.sync_with("b")
+    a.configure(EXCLUDE={})
+    a.sync_with("b")
+    assert b.rows("store_thing", "id", "name") == [[1, None]]
+    b.configure(EXCLUDE={})
+    a.sync_with("b")
+    assert b.rows("store_thing", "id", "name") == a.rows("store_thing", "id", "name") == [[1, "of a"]]
