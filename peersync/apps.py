@@ -19,6 +19,19 @@ def make_node(sender: AppConfig, using: str, **kwargs: Any) -> None:
         return
 
 
+def fill_in(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    """What was kept for others in fields that this release has now goes into its columns. Sent when all is migrated."""
+    from django.db import DatabaseError
+
+    from peersync.apply.filling import fill
+    from peersync.errors import PeersyncError
+
+    try:
+        fill(using, migrated=bool(kwargs.get("plan")))
+    except (PeersyncError, DatabaseError):
+        return  # not all is migrated yet, or the settings have a mistake: the next sync looks again
+
+
 class PeersyncConfig(AppConfig):
     name = "peersync"
     verbose_name = "Peersync"
@@ -29,6 +42,7 @@ class PeersyncConfig(AppConfig):
         from peersync import capture, checks, delivery
 
         post_migrate.connect(make_node, sender=self, dispatch_uid="peersync.node")
+        post_migrate.connect(fill_in, sender=self, dispatch_uid="peersync.filling")
         checks.connect()
         capture.connect()
         delivery.connect()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from peersync import marks, memory, origins
+from peersync import gaps, marks, memory, origins
 from peersync.memory import IN_VIEW, ITS_OWN, KEPT, OUT_OF_VIEW, TOLD_GONE
 from peersync.numbering import journal_of
 from peersync.records import Caller, Key, Row
@@ -64,6 +64,7 @@ def row_of(
         earlier=unread_names(state.earlier, reader, upto),
         pk=pk,
         fields=marks.sent(state, model.names) if model.looks_at_fields else None,
+        more=gaps.read(state.gaps) if stored is not None else (),
     )
 
 
@@ -116,7 +117,7 @@ class Collector:
             else:
                 rows[pk] = row_of(self.node, self.model, state, row, self.caller.node, self.read)
                 if shown.get(pk) == "exit":
-                    gone = replace(rows[pk], kind="exit", content=None, pk=None, fields=None)  # type: ignore[type-var]  # it was just set
+                    gone = replace(rows[pk], kind="exit", content=None, pk=None, fields=None, more=())  # type: ignore[type-var]  # it was just set
                     rows[pk] = gone
         if self.model.origin:
             self._add_names(rows)

@@ -118,7 +118,7 @@ def decide(row: Row, local: Local, facts: Facts, *, force: bool = False) -> Deci
 
 def _new(row: Row, local: Local, facts: Facts) -> Decision:
     came_back = not row.deleted and facts.pruned and _was_here(row, facts)
-    untracked = row.base and not row.stamp and not any(row.version.values())
+    untracked = row.base and not row.stamp and not any(row.version.values()) and not row.more
     if untracked and facts.snapshot and facts.stateless and not facts.filtered and not came_back:
         return Decision("new", None, write=not row.deleted)
     state = _taken(row, local, facts, row.version)
@@ -159,7 +159,7 @@ def _tie(row: Row, local: Local, facts: Facts) -> Decision:
 
 
 def _same(row: Row, local: Local, facts: Facts) -> Decision:
-    untracked = row.base and not row.stamp and not any(row.version.values())
+    untracked = row.base and not row.stamp and not any(row.version.values()) and not row.more
     if local.state is None and untracked and not facts.filtered:
         return Decision("same")
     stamp, author = max(stamp_here(local, facts), (row.stamp, row.author))

@@ -41,6 +41,10 @@ class Agreement:
     """Sentences about what one side only synchronises: no error, and said once."""
     stopped: dict[str, PeersyncError] = field(default_factory=dict)
     """Models of which nothing can travel as the two sides are now, and why."""
+    carried: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Fields that the target's release lacks: it keeps their values beside the rows, for others and for later."""
+    closed: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Fields that the target leaves out: nothing of them is sent."""
     converted: dict[str, frozenset[str]] = field(default_factory=dict)
     """Fields that are of another type at the other side, where values of the one can be of the other."""
 
@@ -164,6 +168,8 @@ def _match(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> None:
         agreement.stopped[label] = error
         return
     agreement.names[label] = found.names
+    agreement.closed[label] = frozenset(other.closed)
+    agreement.carried[label] = frozenset(model.fields) - set(other.fields) - set(other.closed)
     agreement.bulk[label] = _bulk(model, other)
     if found.converted:
         agreement.converted[label] = found.converted

@@ -120,8 +120,9 @@ class Mover:
 
     def _projected(self, batch: Batch) -> Batch:
         self.sent += len(batch.rows) + (batch.bulk.count if batch.bulk else 0)
-        names = {label: self._agreed.names[label] for label in batch.fields}
-        return project(batch, names, self._agreed.own_numbers)
+        agreed = self._agreed
+        names = {label: agreed.names[label] for label in batch.fields}
+        return project(batch, names, agreed.own_numbers, agreed.carried, agreed.closed)
 
     def _apply(self, batch: Batch) -> Any:
         if self._agreed.converted.keys() & set(batch.models):

@@ -187,6 +187,7 @@ def fold(
                 state.others = dict.fromkeys([node.install, *node.baseline(model.label)], 0)
         noting.touch(state, note)
         state.deleted = pk not in standing
+        state.gaps = None if state.deleted else state.gaps
         changed[pk] = state
     if model.plain_key:
         for state in changed.values():

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from peersync.gaps import Gap
 from peersync.marks import Marks
 from peersync.versions import Version
 
@@ -64,6 +65,8 @@ class Row:
     where it is free."""
     fields: Marks | None = None
     """When each field was last changed, where the policy looks at that."""
+    more: tuple[Gap, ...] = ()
+    """What is known of the row in fields that the receiver, or the sender, lacks."""
 
     @property
     def deleted(self) -> bool:
@@ -140,6 +143,8 @@ class ModelInfo:
     """What such rows are called here, once that is agreed with somebody (``IDENTITY`` ``"origin"``)."""
     key: tuple[str, ...] = ()
     """Names of the fields that name a row, the primary key's where there is no identity."""
+    closed: tuple[str, ...] = ()
+    """Fields that the model has, and that are left out: nothing of them is wanted, nor carried for others."""
 
 
 @dataclass(frozen=True, slots=True)

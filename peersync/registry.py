@@ -140,6 +140,16 @@ class SyncModel:
         return tuple(str(f.column) for f in self.model._meta.local_concrete_fields if f.column not in kept)
 
     @cached_property
+    def own_names(self) -> frozenset[str]:
+        """Of all its fields, those that are left out too."""
+        return frozenset(f.name for f in self.model._meta.local_concrete_fields)
+
+    @cached_property
+    def closed(self) -> tuple[str, ...]:
+        """Fields that are left out."""
+        return tuple(sorted(self.own_names - set(self.names) - {field.name for field in self.key}))
+
+    @cached_property
     def foreign_keys(self) -> tuple[SyncField, ...]:
         return tuple(field for field in self.fields if field.target)
 

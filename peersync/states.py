@@ -24,6 +24,7 @@ COLUMNS = (
     "key",
     "earlier",
     "fields",
+    "gaps",
 )
 SELECT = ", ".join(f's."{name}"' for name in COLUMNS)
 _TYPES = [
@@ -42,13 +43,16 @@ _TYPES = [
     "text",
     "text",
     "text",
+    "text",
 ]
 CHUNK = 5000
 
 
 def state_from(values: Sequence[Any]) -> State:
     """A state from a row of :data:`SELECT`."""
-    (model, pk, own, changed, others, stamp, author, sender, seq, deleted, pre, gone, key, earlier, fields) = values
+    (model, pk, own, changed, others, stamp, author, sender, seq, deleted, pre, gone, key, earlier, fields, gaps) = (
+        values
+    )
     return State(
         model,
         pk,
@@ -65,6 +69,7 @@ def state_from(values: Sequence[Any]) -> State:
         key,
         earlier,
         fields,
+        gaps,
         True,
     )
 
@@ -127,6 +132,7 @@ def _values(state: State) -> list[Any]:
         state.key,
         state.earlier,
         state.fields,
+        state.gaps,
     ]
 
 

@@ -50,6 +50,7 @@ class State:
     key: str | None = None
     earlier: str | None = None
     fields: str | None = None
+    gaps: str | None = None
     stored: bool = False
     """Whether it stands in the table already."""
 

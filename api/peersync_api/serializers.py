@@ -154,6 +154,24 @@ class RowSerializer(serializers.Serializer[Any]):
         required=False,
     )
     fields = Shape(MARKS, required=False)  # type: ignore[assignment]  # a member of that name
+    more = Shape(
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "values": {"type": "object", "additionalProperties": {}},
+                    "version": VERSION,
+                    "stamp": COUNT,
+                    "author": NODE_OR_EMPTY,
+                },
+                "required": ["values"],
+                "additionalProperties": False,
+            },
+            "description": "What is known of the row in fields that the header does not name; kept for others.",
+        },
+        required=False,
+    )
 
 
 class BulkSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from typing import Any
 
 from peersync import memory, origins, states
 from peersync.apply.aliases import gather
+from peersync.apply.carrying import widen
 from peersync.apply.joining import make_one
 from peersync.apply.naming import doubles, local_keys, note_names, translate
 from peersync.apply.session import Pending, Session
@@ -78,6 +79,7 @@ class _Loader:
             state = found.get(pending.row.key)
             local = Local(pk if pk is not None else state.pk if state else None, state)
             stored = standing.get(pk) if pk is not None else None
+            widen(self.session, self.model, pending, state, standing=stored is not None)
             if stored is not None:
                 local.whole = stored.content
                 pending.former = stored.key

@@ -19,8 +19,10 @@ COUNTED = ("conflict", "two settlements of one conflict", "deletion lost", "mirr
 
 REPLACED = "waiting row replaced"
 LOST = "lost with a restored peer"
-ONE_SIDED = frozenset({REPLACED, LOST})
-"""Kinds that record a row which waited and was dropped: of the row that stood here they say nothing."""
+CARRIED = "carried value replaced"
+ONE_SIDED = frozenset({REPLACED, LOST, CARRIED})
+"""Kinds that record a row which waited and was dropped, or values that were kept for others: of the row that stood here
+they say nothing."""
 
 
 def whole(model: SyncModel, pending: Pending) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 
 from peersync import capture, memory, states
-from peersync.apply import open_conflicts, waiting
+from peersync.apply import carrying, open_conflicts, waiting
 from peersync.apply.blocks import Block, Place
 from peersync.apply.cascade import carry_out
 from peersync.apply.circles import numbers_ahead
@@ -362,6 +362,7 @@ def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
         if state is not None:
             old = state.pk
             _complete(session, pending, decision, state)
+            carrying.keep(session, pending, state)
             if state.stored and old and old != state.pk:
                 moved.setdefault(state.model, []).append(old)
             saved.append(state)

@@ -11,6 +11,7 @@ from peersync import origins
 from peersync.apply.blocks import Block, Place
 from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
+from peersync.gaps import Gap
 from peersync.marks import Mark
 from peersync.records import Key, Row
 from peersync.registry import SyncModel
@@ -48,6 +49,7 @@ def pack(pending: Pending) -> str:
             "earlier": row.earlier,
             "pk": row.pk,
             "fields": row.fields,
+            "more": row.more,
         },
         ensure_ascii=False,
     )
@@ -69,6 +71,7 @@ def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
         tuple(as_key(key) for key in found["earlier"]),
         found.get("pk"),
         _marks(found.get("fields")),
+        tuple(Gap(*gap) for gap in found.get("more", ())),
     )
     return Pending(row, source, found["install"], tuple(found["names"]), waiting)
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings as django_settings
 
 from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot, watching
-from peersync.apply import apply_batch
+from peersync.apply import apply_batch, filling
 from peersync.apply.session import own_role
 from peersync.conf import require_sound
 from peersync.errors import UnknownField, UnknownModel, WireError
@@ -57,6 +57,7 @@ class DatabaseReplica:
         """See :meth:`peersync.replicas.base.Replica.describe`. Without a caller: as the last known peer of that name sees me."""
         numbering.number(self.alias)
         warnings = greeting.look_at_capture(self.alias)
+        filling.look(self.alias)
         numbering.pass_missed(self.alias)
         if caller is not None and caller.node:
             with writing(self.alias) as node:
@@ -119,6 +120,7 @@ class DatabaseReplica:
                 model.pk.wire if model.brings_pk else "",
                 *bases.matching(connection, model, asker),
                 key=tuple(field.name for field in model.key),
+                closed=model.closed,
             )
 
     def renew(self, common: Point) -> str:

@@ -1,6 +1,6 @@
 """One row as JSON. An object whose members are left out where they say nothing.
 
-``{"model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk", "fields"}``
+``{"model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk", "fields", "more"}``
 
 * ``model``: left out in a batch of one model.
 * ``version``: left out where it is that of an untracked row (``base`` is true then), ``{install: 0}`` and the
@@ -10,6 +10,8 @@
 * ``pk``: the source's primary key, where the key does not name it; only beside contents.
 * ``fields``: ``{name: [stamp, author, place]}`` of the last change of each field, ``*`` of all that are not named;
   only where the model's policy looks at fields. Left out where the row's own stamp and author say it of all of them.
+* ``more``: ``[{"values": {name: value}, "version", "stamp", "author"}]``, what is known of the row in fields that the header
+  does not name; ``version``, ``stamp`` and ``author`` are left out together where they are the row's own.
 * ``stamp`` 0, ``author`` "", ``base`` false, ``seq`` 0, ``kind`` "row", ``earlier`` [] and no ``pk`` are left out.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from peersync.errors import WireError
+from peersync.gaps import Gap, names_of
 from peersync.marks import ALL, Mark
 from peersync.records import Batch, Kind, Row
 from peersync.wire import checks
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
 KINDS: tuple[str, ...] = get_args(Kind)
 MAX_EARLIER = 1000
 MAX_MARKS = 2000
+MAX_GAPS = 64
 _MEMBERS = frozenset(
-    ("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk", "fields")
+    ("model", "key", "version", "content", "stamp", "author", "base", "seq", "kind", "earlier", "pk", "fields", "more")
 )
 _UNTRACKED = frozenset(("key", "content"))
 
@@ -77,6 +81,8 @@ class RowForm:
             obj["pk"] = row.pk
         if row.fields is not None:
             obj["fields"] = row.fields
+        if row.more:
+            obj["more"] = [_more_json(gap, row) for gap in row.more]
         return obj
 
     def read(self, obj: Any) -> Row:
@@ -92,19 +98,22 @@ class RowForm:
         kind = self._kind(obj)
         base, version = self._version(obj, model)
         content = self._content(obj, model, kind)
+        stamp = checks.integer(obj.get("stamp", 0), "stamp", high=checks.MAX_STAMP)
+        author = checks.uuid_or_empty(obj.get("author", ""), "author")
         return Row(
             model=model,
             key=key,
             version=version,
             content=content,
-            stamp=checks.integer(obj.get("stamp", 0), "stamp", high=checks.MAX_STAMP),
-            author=checks.uuid_or_empty(obj.get("author", ""), "author"),
+            stamp=stamp,
+            author=author,
             base=base,
             seq=checks.integer(obj.get("seq", 0), "seq"),
             kind=kind,
             earlier=checks.listing(obj["earlier"], "earlier", checks.key, MAX_EARLIER) if "earlier" in obj else (),
             pk=self._pk(obj, content),
             fields=self._fields(obj["fields"], model) if "fields" in obj else None,
+            more=self._more(obj["more"], model, content, Gap({}, version, stamp, author)) if "more" in obj else (),
         )
 
     def _read_untracked(self, obj: dict[str, Any], model: str) -> Row:
@@ -134,6 +143,19 @@ class RowForm:
             if name != ALL and known is not None and name not in known:
                 raise WireError(f"fields has {checks.shown(name)}, which is none of the header's fields of {model}")
         return {name: _mark(mark) for name, mark in value.items()}
+
+    def _more(self, value: Any, model: str, content: Any, own: Gap) -> tuple[Gap, ...]:
+        """Values of fields that the header does not name. Their types are whoever's who has such fields."""
+        if content is None:
+            raise WireError("a row without content has no more")
+        if type(value) is not list or not 0 < len(value) <= MAX_GAPS:
+            raise WireError(f"more is not a list of at most {MAX_GAPS} objects")
+        found = tuple(_gap(one, own) for one in value)
+        known = self.names.get(model, frozenset())
+        for name in names_of(found):
+            if name in known:
+                raise WireError(f"more has {checks.shown(name)}, which the header names")
+        return found
 
     def _kind(self, obj: dict[str, Any]) -> Kind:
         kind = obj.get("kind", "row")
@@ -174,6 +196,24 @@ class RowForm:
         if length != len(content) and (length >= 0 or self.models):
             raise WireError(f"content has {len(content)} values, the header's fields of {model} are {max(length, 0)}")
         return tuple(content)
+
+
+def _more_json(gap: Gap, row: Row) -> dict[str, Any]:
+    if gap[1:] == (row.version, row.stamp, row.author):
+        return {"values": gap.values}
+    return {"values": gap.values, "version": gap.version, "stamp": gap.stamp, "author": gap.author}
+
+
+def _gap(value: Any, own: Gap) -> Gap:
+    signed = ("version", "stamp", "author") if type(value) is dict and len(value) > 1 else ()
+    obj = checks.members(value, "an item of more", ("values", *signed))
+    values = checks.mapping(obj["values"], "values", lambda item, _: item, checks.name)
+    if not 0 < len(values) <= MAX_MARKS:
+        raise WireError(f"values in more is not an object of 1 to {MAX_MARKS} members")
+    if not signed:
+        return own._replace(values=values)
+    stamp = checks.integer(obj["stamp"], "a stamp in more", high=checks.MAX_STAMP)
+    return Gap(values, checks.version(obj["version"]), stamp, checks.uuid_or_empty(obj["author"], "an author in more"))
 
 
 def _mark(value: Any) -> Mark:
