@@ -22,7 +22,7 @@ from peersync.histories import check_points, known, point_at
 from peersync.marks import narrowed
 from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncField, SyncModel
-from peersync.rows import Reader, Stored, plain_reference
+from peersync.rows import Reader, Stored, find_model, key_from_json, plain_reference
 from peersync.states import chunks, list_parameter, text_list
 from peersync.transactions import NodeRow
 from peersync.undecoded import reads_by_name
@@ -200,6 +200,11 @@ class _Page:
 
     def tombstones(self, place: str | None) -> tuple[list[Row], Bulk | None, str | None]:
         graves, last = self._graves(int(place or 0), self.limit)
+        if not self.model.plain_key and not self.model.origin:
+            # below a row that got the name of another one, which ended, rows stand under the keys of those that ended with it
+            keys = {key_from_json(str(state.key)): pk for pk, state in graves.items()}
+            for key in find_model(self.connection, self.model, keys):
+                del graves[keys[key]]
         collector = Collector(self.node, self.view, self.caller, self.model)
         rows = [row for row in collector.collect(graves, graves).values() if row is not None]
         return rows, None, None if last is None else f"{TOMBSTONES}:{last}"

@@ -78,6 +78,8 @@ def target_keys(node: NodeRow, field: SyncField, values: set[Any]) -> dict[Any, 
     for pk, state in gone.items():
         if state.key:
             found[texts[pk]] = key_from_json(state.key)
+    followed = {text: node.followed[stand_in.label, text] for text in texts if (stand_in.label, text) in node.followed}
+    found.update({texts[text]: key_from_json(key) for text, key in followed.items() if texts[text] not in found})
     left = {text: value for text, value in texts.items() if value not in found}
     found.update(_named_keys(node, stand_in, left) if stand_in.origin else _noted_keys(node, stand_in, left))
     return found
@@ -202,21 +204,22 @@ def take_over(node: NodeRow, model: SyncModel, born: Mapping[str, str], changed:
         state = changed.get(pk)
         if state is None or grave.pk == pk or (grave.pk in changed and not changed[grave.pk].deleted):
             continue
-        _follow(state, grave, key, node.node)
+        _follow(node, state, grave, key)
         changed.pop(grave.pk, None)
         states.delete(node.connection, model.label, [grave.pk])
     buried = {s.key: s for s in changed.values() if s.deleted and s.key}
     for key, pk in born.items():
         grave_now = buried.get(key)
         if grave_now is not None and grave_now.pk != pk and pk in changed:
-            _follow(changed[pk], grave_now, key, node.node)
+            _follow(node, changed[pk], grave_now, key)
             del changed[grave_now.pk]
             states.delete(node.connection, model.label, [grave_now.pk])
 
 
-def _follow(state: State, grave: State, key: str, node: str) -> None:
+def _follow(node: NodeRow, state: State, grave: State, key: str) -> None:
     """A row stands under the key of a tombstone. One that was renamed tells that: others have two rows to make one of."""
-    inherit(state, grave, node)
+    inherit(state, grave, node.node)
+    node.followed[grave.model, grave.pk] = key
     if state.earlier:
         state.earlier = earlier_keys(state.earlier, (), ended=[key_from_json(key)])
 

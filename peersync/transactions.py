@@ -51,6 +51,8 @@ class NodeRow:
     place: str = ""
     baselines: dict[str, set[str]] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    followed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Label and primary key of rows that are gone, whose name another one has taken over in this very pass → that name."""
 
     @property
     def connection(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from peersync.versions import State
 
 def load(session: Session, pendings: Sequence[Pending]) -> None:
     """Lock and read what stands here for each row: rows in the order of their keys, then journal, then states."""
-    session.called = {}
+    session.called, session.ended = {}, {}
     gather(session, pendings)
     translate(session, pendings)
     by_model: dict[str, list[Pending]] = {}
@@ -32,11 +32,23 @@ def load(session: Session, pendings: Sequence[Pending]) -> None:
         pending.unfit, pending.odd = "", False
         by_model.setdefault(pending.row.model, []).append(pending)
     rank = session.view.registry.rank
-    for label in sorted(by_model, key=lambda name: rank[name]):
-        model = session.model(label)
-        _Loader(session, model).load(by_model[label])
-        if model.identity:
-            note_names(session, model, by_model[label])
+    models = session.view.registry.models
+    for label in sorted(by_model.keys() | _named_by(models, by_model), key=lambda name: rank[name]):
+        if label in by_model:
+            _Loader(session, session.model(label)).load(by_model[label])
+        if models[label].identity and not models[label].origin:
+            note_names(session, models[label], by_model.get(label, ()))
+
+
+def _named_by(models: Mapping[str, SyncModel], labels: Iterable[str]) -> set[str]:
+    """Labels of the models whose rows are part of the keys of these, at any depth."""
+    found: set[str] = set()
+    left = list(labels)
+    while left:
+        new = {str(part.target) for part in models[left.pop()].key if part.target in models} - found
+        found |= new
+        left += new
+    return found
 
 
 def complete(session: Session, pendings: Sequence[Pending]) -> None:

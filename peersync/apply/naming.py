@@ -6,7 +6,7 @@ renamed here: what it sends then bears the former name, and so do the foreign ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,7 @@ def local_keys(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
         return find_model(session.connection, model, [p.row.key for p in pendings])
     waits = {p.row.key: p.row for p in waiting.renamed(session, model.label)}
     _go_on(pendings, waits)
-    found = _find(session, model, [p.row.key for p in pendings])
+    found = _find(session, model, [p.row.key for p in pendings], {p.row.key for p in pendings if p.row.deleted})
     claimed = _by_earlier(session, model, pendings, found, waits)
     for key, pk in [*found.items()]:
         if pk in claimed and claimed[pk] != key:
@@ -133,17 +133,46 @@ def renames(pending: Pending) -> bool:
 
 
 def note_names(session: Session, model: SyncModel, pendings: Sequence[Pending]) -> None:
-    """Rows that this set renames: what is named by them stands here under their present names."""
+    """What is to be renamed, in this set or by rows that wait: what is named by it stands here under its present name."""
     names = {p.row.key: p.former for p in pendings if p.former is not None and p.former != p.row.key}
+    waits = {p.row.key: p.row for p in waiting.renamed(session, model.label)}
+    for key in {p.row.key for p in pendings}:
+        waits.pop(key, None)
+    if waits:
+        before = _find(session, model, [key for row in waits.values() for key in row.earlier])
+        known = states.load(session.connection, model.label, before.values())
+        for key, row in waits.items():
+            here = (one for one in row.earlier if one in before)
+            if name := next((one for one in here if _akin(row, known.get(before[one]), session.node.node)), None):
+                names[key] = name
     if names:
         session.called = {**session.called, model.label: names}
+    if ended := {key for row in (*(p.row for p in pendings), *waits.values()) for key in ended_in(row)}:
+        session.ended = {**session.ended, model.label: ended}
 
 
-def _find(session: Session, model: SyncModel, keys: Sequence[Key]) -> dict[Key, str]:
-    """The rows with these keys, also where a row that is part of a key is renamed in this very set."""
-    here = {key: in_parts(model.key, key, session.called) for key in keys} if session.called else {}
-    found = find_model(session.connection, model, [*keys, *here.values()])
-    return {key: pk for key in keys if (pk := found.get(key, found.get(here.get(key, key)))) is not None}
+def _find(session: Session, model: SyncModel, keys: Sequence[Key], deleted: Collection[Key] = ()) -> dict[Key, str]:
+    """The rows with these keys, also where a row that is part of a key is renamed in this very set, or waits for that.
+
+    What has the key now, below another row that bears that name meanwhile, is none of them. ``deleted``: keys of rows
+    that may have ended with a row whose name another one has taken over.
+    """
+    here = {key: in_parts(model.key, key, session.called) if session.called else key for key in keys}
+    if session.ended and (below := {k for k in deleted if here[k] != k and _below_ended(model.key, k, session.ended)}):
+        here.update({key: key for key in below})
+    found = find_model(session.connection, model, here.values())
+    return {key: found[called] for key, called in here.items() if called in found}
+
+
+def _below_ended(fields: Sequence[SyncField], key: Key, ended: Mapping[str, Collection[Key]]) -> bool:
+    """Whether a part of the key, at any depth, is a name that a row took over from another."""
+    for field, part in zip(fields, key, strict=True):
+        if field.target is not None and not plain_reference(field):
+            inner = as_key(part)
+            parts = key_fields(apps.get_model(field.target))
+            if inner in ended.get(field.target, ()) or _below_ended(parts, inner, ended):
+                return True
+    return False
 
 
 def _go_on(pendings: Sequence[Pending], waits: Mapping[Key, Row]) -> None:

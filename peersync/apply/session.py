@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,6 +94,8 @@ class Session:
     """Rows that were renamed here, which the source may not know (:mod:`peersync.apply.naming`)."""
     called: Mapping[str, Mapping[Key, Key]] = field(default_factory=dict)
     """Keys of incoming rows → those under which they stand here, where they differ."""
+    ended: Mapping[str, Collection[Key]] = field(default_factory=dict)
+    """Names that incoming rows took over from others, which ended: in a deletion they may mean those."""
     becoming: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
     """Label → key → local primary key of rows that get this key in the set which is being written."""
     consumed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from tests.keyed.models import Book, Chapter
 from tests.support.pairs import Pair, records, waiting
 from tests.zoo.models import Branch, Sku, SkuNote
 
@@ -158,3 +159,53 @@ def test_a_tree_whose_names_go_round(lite: Pair, moves: bool) -> None:
     assert [Branch.objects.using(lite.b).get(pk=pk).name for pk in there] == ["s0", "s3", "s1", "s2"]
     lite.rows(Branch, "name", "parent__name")
     assert (waiting(lite.b), lite.differences()) == ([], {})
+
+
+@pytest.fixture
+def books(lite: Pair) -> Pair:
+    """Chapters are known by their book and their number: a renamed book renames them without a word."""
+    lite.configure(
+        "keyed.Book", "keyed.Chapter", IDENTITY={"keyed.Book": ["isbn"], "keyed.Chapter": ["book", "number"]}
+    )
+    for isbn in ("one", "nine"):
+        book = Book.objects.using(lite.a).create(shelf_mark=isbn, isbn=isbn)
+        for number in (1, 2):
+            Chapter.objects.using(lite.a).create(book=book, number=number, title=f"{isbn} {number}")
+    lite.both()
+    return lite
+
+
+def chapters(pair: Pair) -> list[tuple[Any, ...]]:
+    assert (waiting(pair.a), waiting(pair.b), pair.differences()) == ([], [], {})
+    pair.rows(Book, "isbn", "shelf_mark")
+    return pair.rows(Chapter, "book__isbn", "number", "title")
+
+
+@pytest.mark.parametrize("push_between", [False, True])
+def test_what_is_named_below_a_deleted_row_goes_and_what_is_below_the_other_stays(
+    books: Pair, settings: Any, push_between: bool
+) -> None:
+    Book.objects.using(books.a).get(isbn="nine").delete()
+    if push_between:
+        books.push()
+    Book.objects.using(books.a).filter(isbn="one").update(isbn="nine")
+    books.push()
+    assert chapters(books) == [("nine", 1, "one 1"), ("nine", 2, "one 2")]
+    for late in (books, Pair(settings, books.a, "c")):  # and who comes later is not told that the others ended
+        late.configure(
+            "keyed.Book", "keyed.Chapter", IDENTITY={"keyed.Book": ["isbn"], "keyed.Chapter": ["book", "number"]}
+        )
+        late.both()
+        assert len(chapters(late)) == 2
+
+
+def test_what_is_edited_below_rows_that_change_names(books: Pair) -> None:
+    here = Book.objects.using(books.a)
+    one, nine = here.get(isbn="one").pk, here.get(isbn="nine").pk
+    with transaction.atomic(using=books.a):
+        for pk, isbn in ((one, "between"), (nine, "one"), (one, "nine")):
+            here.filter(pk=pk).update(isbn=isbn)
+        Chapter.objects.using(books.a).filter(book_id=one, number=1).update(title="edited")
+        Chapter.objects.using(books.a).filter(book_id=nine, number=2).delete()
+    books.push()
+    assert chapters(books) == [("nine", 1, "edited"), ("nine", 2, "one 2"), ("one", 1, "nine 1")]
