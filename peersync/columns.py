@@ -9,7 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.db import models
+from django.db import models, router
 from django.db.models import Field, ForeignKey, Model
 
 from peersync import codec as codecs
@@ -104,6 +104,17 @@ class SyncField:
     def wire(self) -> str:
         return f"key:{self.target}" if self.target else self.raw.wire
 
+    @property
+    def loose(self) -> bool:
+        """A foreign key that no constraint of the database guards: its row may point at nothing."""
+        return self.target is not None and not getattr(self.raw.field, "db_constraint", True)
+
+    @property
+    def left_alone(self) -> bool:
+        """A loose one that nobody looks after when its target goes, Django neither."""
+        link: Any = self.raw.field.remote_field
+        return self.loose and link.on_delete is models.DO_NOTHING
+
     def declared(self, connection: Any) -> str:
         """The type as that database's description names it: with what narrows it in parentheses."""
         return f"key:{self.target}" if self.target else self.raw.on(connection).declared
@@ -149,9 +160,19 @@ def key_fields(model: type[Model], identity: tuple[str, ...] | None = None) -> t
     return tuple(sync_field(meta.get_field(name)) for name in names)  # type: ignore[arg-type]  # checks.py refuses relations without a column
 
 
+def elsewhere(model: type[Model]) -> bool:
+    """Whether a database router keeps its table out of both databases that this project synchronises."""
+    conf = settings()
+    aliases = [alias for alias in dict.fromkeys((conf.master, conf.slave)) if alias in django_settings.DATABASES]
+    return bool(aliases) and not any(router.allow_migrate_model(alias, model) for alias in aliases)
+
+
 def plain_reference(field: SyncField) -> bool:
-    """Whether what a foreign key's column holds is the wire key of its target: no row has to be looked up."""
-    parts = key_fields(apps.get_model(str(field.target)))
+    """Whether what a foreign key's column holds is the wire key of its target: no row has to be looked up, or can be."""
+    target = apps.get_model(str(field.target))
+    if field.loose and elsewhere(target):
+        return True
+    parts = key_fields(target)
     return len(parts) == 1 and parts[0].target is None and parts[0].column == field.target_column
 
 

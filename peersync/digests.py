@@ -97,6 +97,8 @@ def _flat(key: Any) -> list[str]:
 
 def _compared(field: SyncField, alike: Convert | None) -> Convert | None:
     """What makes of two wire values of a field that say the same one value."""
+    if field.loose:
+        return generics.alike
     if isinstance(field, GenericId):
         return lambda value: generics.alike(value) if alike is None or isinstance(value, dict) else alike(value)
     return None if field.target else alike

@@ -18,7 +18,8 @@ from django.db import connections
 from peersync import clock, marks, origins, states
 from peersync.histories import mint
 from peersync.marks import Mark
-from peersync.registry import SyncModel, registry
+from peersync.refound import pointing
+from peersync.registry import Registry, SyncModel, registry
 from peersync.registry import noted as noted_models
 from peersync.rows import Reader, existing, key_from_json, key_json
 from peersync.states import list_parameter, text_list
@@ -103,6 +104,7 @@ def take_journal(node: NodeRow) -> int:
     # parents first: what names their children by them finds the tombstones of those that went together
     for model in [known.models[label] for label in known.models if label in by_model]:
         _fold(node, model, by_model[model.label])
+    _fold_refound(node, known, by_model)
     return len(entries)
 
 
@@ -117,6 +119,22 @@ def _owe(node: NodeRow, labels: set[str]) -> None:
                 " ON CONFLICT (model) DO UPDATE SET seq = excluded.seq",
                 [label, UNLISTED, node.last_seq],
             )
+
+
+def _fold_refound(node: NodeRow, known: Registry, by_model: Mapping[str, Mapping[str, Noted]]) -> None:
+    """What pointed at nothing, and points to rows that were born now, has changed with their birth."""
+    born = {
+        label: {pk: note.stamp for pk, note in by_model[label].items() if note.born}
+        for label in known.dangling.keys() & by_model.keys()
+    }
+    for label, found in pointing(node.connection, known, born).items():
+        already = by_model.get(label, {})
+        noted = {
+            pk: Noted(born=False, stamp=stamp, changes=[(stamp, json.dumps([column]))])
+            for pk, (stamp, column) in found.items()
+            if pk not in already
+        }
+        _fold(node, known.models[label], noted)
 
 
 def _by_model(entries: Iterable[Sequence[Any]]) -> dict[str, dict[str, Noted]]:

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from django.apps import apps
 from django.db.models import Model
 
+from peersync.columns import elsewhere
 from peersync.staying import OURS, stays_home
 
 
 def expand(patterns: Iterable[str]) -> list[type[Model]]:
     """The models that MODELS names: "app.Model", "app.*", "*.*"; "!…" leaves out. Unknown names are left to the checks.
 
-    Patterns take neither unmanaged models nor those of :mod:`peersync.staying`: these must be named exactly.
+    Patterns take neither unmanaged models nor those of :mod:`peersync.staying`: these must be named exactly. Nor do they
+    take what a router keeps in another database.
     """
     chosen: dict[type[Model], None] = {}
     wanted = [p for p in patterns if not p.startswith("!")]
@@ -31,7 +33,9 @@ def _takes(pattern: str, model: type[Model]) -> bool:
     meta = model._meta
     if meta.proxy or meta.app_label == OURS or not _matches(model, pattern):
         return False
-    return "*" not in pattern or (meta.managed and not stays_home(meta.app_label, str(meta.object_name)))
+    if "*" not in pattern:
+        return True
+    return meta.managed and not stays_home(meta.app_label, str(meta.object_name)) and not elsewhere(model)
 
 
 def _matches(model: type[Model], pattern: str) -> bool:

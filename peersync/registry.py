@@ -36,6 +36,7 @@ from peersync.conf import PeerSettings, Settings, settings
 from peersync.generics import GenericId, generic_ids, targets_of
 from peersync.local_keys import LocalKey
 from peersync.lookups import Said, worded
+from peersync.loose import dangles
 from peersync.naturals import NATURAL, natural_fields
 from peersync.ordering import parents_first
 from peersync.patterns import expand
@@ -231,6 +232,15 @@ class Registry:
             for field in model.foreign_keys:
                 found.setdefault(str(field.target), []).append((model, field))
         return found
+
+    @cached_property
+    def dangling(self) -> dict[str, list[tuple[SyncModel, SyncField]]]:
+        """Of :attr:`children` those that may point at nothing, and that say something else once they do not."""
+        found = {
+            label: [(m, f) for m, f in links if dangles(f, m.key) and not plain_reference(f)]
+            for label, links in self.children.items()
+        }
+        return {label: links for label, links in found.items() if links}
 
     @cached_property
     def filtered(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 
-from peersync import generics, origins, states
+from peersync import generics, loose, origins, states
 from peersync.codec import Convert, key_text
 from peersync.columns import plain_reference
 from peersync.errors import WireError
@@ -22,6 +22,7 @@ __all__ = [
     "Reader",
     "Stored",
     "as_key",
+    "buried",
     "check_keys",
     "existing",
     "find",
@@ -35,7 +36,9 @@ __all__ = [
     "referenced",
     "select_in",
 ]
-Node = int | list["Node"]
+Node = int | list["Node"] | tuple["Node", int, SyncField]
+"""Where a value stands among what was read: at one place, at several, or at one of two: that of a key, or that of what a
+loose foreign key holds where it points at nothing."""
 
 
 class Stored(NamedTuple):
@@ -146,7 +149,8 @@ class Reader:
         self.pk_sql = model.local.text(connection, "t")
         self.columns.append(self.pk_sql)
         read = model.fields if fields is None else fields
-        self._content = [self._node(field, "t") for field in read]
+        self._loose = [(place, f) for place, f in enumerate(read) if loose.dangles(f, model.key)]
+        self._content = [self._loose_node(f) if loose.dangles(f, model.key) else self._node(f, "t") for f in read]
         self._generic = generics.slots(read)
         names = model.names
         self._key = [
@@ -177,10 +181,18 @@ class Reader:
             return self._leaf(alias, field.raw)
         if plain_reference(field):
             return self._leaf(alias, field.raw)
-        target = apps.get_model(field.target)
+        return self._joined(field, alias)
+
+    def _loose_node(self, field: SyncField) -> Node:
+        """The key of the target, and beside it what the column holds, which is sent where no target stands."""
+        return self._joined(field, "t"), self._leaf("t", field.raw), field
+
+    def _joined(self, field: SyncField, alias: str) -> Node:
+        """The key of the row that the field points to, from its own table."""
+        target = apps.get_model(str(field.target))
         parts = key_fields(target)
-        if origins.by_origin(parts) and field.target_column == parts[0].raw.name and _enforced(field):
-            return self._name(field.target, f"{alias}.{self.quote(field.column)}")
+        if origins.by_origin(parts) and field.target_column == parts[0].raw.name and not field.loose:
+            return self._name(str(field.target), f"{alias}.{self.quote(field.column)}")
         joined = f"j{len(self.joins)}"
         self.joins.append(
             f"LEFT JOIN {self.quote(target._meta.db_table)} {joined}"
@@ -205,7 +217,9 @@ class Reader:
         """The places in :attr:`columns` that make up the key, in order."""
 
         def leaves(node: Node) -> list[int]:
-            return [node] if isinstance(node, int) else [leaf for part in node for leaf in leaves(part)]
+            if isinstance(node, int):
+                return [node]
+            return [leaf for part in node if not isinstance(part, SyncField) for leaf in leaves(part)]
 
         return [leaf for node in self._key for leaf in leaves(node)]
 
@@ -220,9 +234,11 @@ class Reader:
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Stored]:
         """The rows from what the driver gave for :meth:`select`."""
         rows = [self._row(values) for values in found]
-        if not self._generic or not rows:
+        if not (self._generic or self._loose) or not rows:
             return rows
-        contents = generics.named([row.content for row in rows], self._generic, partial(_keys_of, self.connection))
+        keys_of = partial(_keys_of, self.connection)
+        contents = generics.named([row.content for row in rows], self._generic, keys_of)
+        contents = loose.with_keys(contents, self._loose, keys_of)
         return [row._replace(content=content) for row, content in zip(rows, contents, strict=True)]
 
     def _row(self, values: Sequence[Any]) -> Stored:
@@ -267,14 +283,13 @@ def _keys_of(connection: Any, label: str, pks: set[str]) -> tuple[dict[str, list
     return standing, {pk: as_list(key_from_json(s.key)) for pk, s in graves.items() if s.deleted and s.key}
 
 
-def _enforced(field: SyncField) -> bool:
-    """Whether what the foreign key points to stands, for certain."""
-    return bool(getattr(field.raw.field, "db_constraint", False))
-
-
 def _built(node: Node, values: Sequence[Any]) -> Any:
     if isinstance(node, int):
         return values[node]
+    if isinstance(node, tuple):
+        key, held, field = node
+        found = _built(key, values)
+        return loose.nothing(field, values[held]) if found is None and values[held] is not None else found
     built = [_built(part, values) for part in node]
     return None if all(part is None for part in built) else built
 
@@ -363,6 +378,14 @@ def _find_named(connection: Any, model: Any, keys: list[Key], wanted: str | None
     select = f"SELECT {texts} FROM {connection.ops.quote_name(model._meta.db_table)}"
     by_pk = dict(select_in(connection, select, LocalKey((pk,)), found.values()))
     return {key: by_pk[local] for key, local in found.items() if by_pk.get(local) is not None}
+
+
+def buried(connection: Any, field: SyncField, keys: Iterable[Key]) -> dict[Key, str]:
+    """Rows that stood here and were deleted, of these keys: what a foreign key to them held."""
+    if not keys or field.target_column != apps.get_model(str(field.target))._meta.pk.column:
+        return {}
+    graves = states.load_tombstones(connection, str(field.target), map(key_json, keys))
+    return {key_from_json(key): state.pk for key, state in graves.items() if not state.pk.startswith(NO_ROW)}
 
 
 def _local_parts(connection: Any, part: SyncField, values: list[Any]) -> dict[Any, str]:

@@ -19,6 +19,7 @@ from peersync.feed import header
 from peersync.gaps import Gap, only
 from peersync.generics import GenericId
 from peersync.histories import check_points, known, point_at
+from peersync.loose import is_number
 from peersync.marks import narrowed
 from peersync.records import Batch, Bulk, Caller, Point, Row
 from peersync.registry import SyncField, SyncModel
@@ -55,6 +56,8 @@ def bulk_allowed(view: View, model: SyncModel) -> bool:
 
 
 def _plain(field: SyncField) -> bool:
+    if field.loose and not is_number(field):
+        return False
     return not isinstance(field, GenericId) and (field.target is None or plain_reference(field))
 
 

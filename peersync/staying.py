@@ -13,22 +13,40 @@ OF_ONE_INSTANCE = (
     "migrations.*",
     "sessions.*",
     "user_sessions.*",
+    "usersessions.*",  # allauth's
     "axes.*",  # failed logins
     "defender.*",
-    "django_cron.*",
-    "easy_thumbnails.*",  # what a cache holds
-    "health_check_db.*",
+    "captcha.*",  # answers that this instance waits for
+    "easyaudit.LoginEvent",
+    "easyaudit.RequestEvent",
+    "openid.*",  # allauth's: associations and nonces
+    "request.*",  # who visited
     "silk.*",
+    "wagtailadmin.EditingSession",  # who has a page open now
+    "wagtailadmin.FormState",
+    "wagtailcore.UploadedFile",  # an upload that is not finished
+)
+CACHES = (
+    "cms.UrlconfRevision",  # tells the processes of one instance to load their addresses again
+    "db.TestModel",  # django-health-check's
+    "easy_thumbnails.*",
+    "health_check_db.*",
+    "menus.CacheKey",
     "thumbnail.*",
+    "wagtailembeds.*",
+    "wagtailimages.Rendition",  # a file is made for each, where it is asked for
     "wagtailsearch.*",  # an index, which a database makes for itself
 )
 CREDENTIALS = (
     "account.EmailConfirmation",
+    "allauth_idp_oidc.*",
     "authtoken.*",
     "django_otp_webauthn.*",
     "djstripe.APIKey",
+    "djstripe.WebhookEndpoint",
     "drfpasswordless.*",
-    "fido2.*",
+    "durin.*",
+    "django_fido.*",
     "kagi.*",
     "knox.*",
     "mfa.*",
@@ -40,8 +58,9 @@ CREDENTIALS = (
     "otp_totp.*",
     "otp_twilio.*",
     "otp_yubikey.*",
+    "passkeys.*",
+    "phonenumber.PhoneDevice",  # two_factor's
     "rest_framework_api_key.*",
-    "sesame.*",
     "social_auth.*",
     "social_django.*",
     "socialaccount.SocialApp",
@@ -49,23 +68,32 @@ CREDENTIALS = (
     "token_blacklist.*",
     "trench.*",
     "two_factor.*",
+    "two_factor_webauthn.*",
     "wagtailcore.APIToken",
 )
 WORK_OF_ONE_INSTANCE = (
     "background_task.*",
     "django_apscheduler.*",
+    "django_celery_beat.*",  # what one instance does by the clock both would do, and both note when they did
     "django_celery_results.*",
+    "django_cron.*",
     "django_dramatiq.*",
     "django_q.*",
     "django_rq.*",
     "django_tasks_database.*",
     "django_tasks_db.*",
+    "djstripe.IdempotencyKey",
+    "djstripe.WebhookEventTrigger",
     "huey_monitor.*",
-    "mailer.*",  # messages that both instances would send
-    "post_office.*",
+    "mailer.Message",  # both instances would send it
+    "mailer.MessageLog",
+    "post_office.Attachment",
+    "post_office.Email",
+    "post_office.Log",
     "procrastinate.*",
 )
-STAYS = frozenset(name.lower() for name in (*OF_ONE_INSTANCE, *CREDENTIALS, *WORK_OF_ONE_INSTANCE))
+_ALL = (*OF_ONE_INSTANCE, *CACHES, *CREDENTIALS, *WORK_OF_ONE_INSTANCE)
+STAYS = frozenset(name.lower() for name in _ALL)
 
 
 def stays_home(app_label: str, model_name: str) -> bool:

@@ -54,12 +54,13 @@ def with_elsewhere(view: View, connection: Any, model: SyncModel, stored: Mappin
         if not field.null or not view.filtered(str(field.target)):
             continue
         place = model.names.index(field.name)
-        keys = {pk: as_key(row.content[place]) for pk, row in found.items() if row.content[place] is not None}
+        said = {pk: value for pk, row in found.items() if (value := row.content[place]) is not None}
+        keys = {pk: as_key(value) for pk, value in said.items() if not isinstance(value, dict)}
         target = view.registry.models[str(field.target)]
         local = find_model(connection, target, keys.values())
         seen = view.visible(target.label, local.values())
-        for pk, key in keys.items():
-            if local.get(key) not in seen:
+        for pk in said:
+            if local.get(keys.get(pk, ())) not in seen:
                 content = list(found[pk].content)
                 content[place] = ELSEWHERE
                 found[pk] = found[pk]._replace(content=tuple(content))

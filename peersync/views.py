@@ -11,12 +11,12 @@ from django.db import Error, connections
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
-from peersync import memory, states, watching
+from peersync import memory, standing, states, watching
 from peersync.errors import ConfigurationError
 from peersync.local_keys import LocalKey
 from peersync.lookups import Said, worked_out
 from peersync.queries import Beyond, among, texts
-from peersync.registry import RawColumn, SyncModel, label_of, registry
+from peersync.registry import RawColumn, Registry, SyncModel, label_of, registry
 from peersync.transactions import NodeRow
 from peersync.versions import State
 
@@ -29,7 +29,19 @@ class View:
 
     def __init__(self, alias: str, peer: str) -> None:
         self.alias, self.peer = alias, peer
-        self.registry = registry(peer)
+        self._whole = registry(peer)
+
+    @cached_property
+    def missing(self) -> dict[str, str]:
+        """Label → why nothing of it travels from or to this database; empty in most projects."""
+        return standing.missing(self.alias, self.peer, self._whole)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """What is synchronised with the peer, and has a table here."""
+        if not self.missing:
+            return self._whole
+        return Registry({label: model for label, model in self._whole.models.items() if label not in self.missing})
 
     def filtered(self, label: str) -> bool:
         """Whether there may be rows of the model, or deletions, of which the peer must not hear."""

@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "tests.generic",
     "tests.keyed",
     "tests.single",
+    "tests.kin",
 ]
 MIDDLEWARE: list[str] = []
 

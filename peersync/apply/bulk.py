@@ -16,6 +16,7 @@ from peersync.apply.session import Session
 from peersync.apply.write import Writer
 from peersync.copying import copy_in, escaped
 from peersync.errors import WireError
+from peersync.loose import is_number
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
 from peersync.rows import Reader
@@ -147,7 +148,7 @@ class _Loader:
                 cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             for field in self.model.foreign_keys:
                 link: Any = field.raw.field
-                if field not in self.fields or (self.postgres and link.db_constraint):
+                if field not in self.fields or is_number(field) or (self.postgres and link.db_constraint):
                     continue
                 parent = link.related_model._meta
                 column = f"t.{self.quote(field.column)}"

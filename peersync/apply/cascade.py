@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import QuerySet
 
 from peersync.apply.session import Session
+from peersync.columns import elsewhere
 from peersync.conf import settings
 from peersync.local_keys import LocalKey
 from peersync.queries import among, key_of, texts
@@ -65,7 +66,7 @@ def _relations(session: Session, model: type[models.Model]) -> Iterator[Any]:
         related: Any = relation.related_model
         if label_of(related._meta.concrete_model) in known:
             continue
-        if related._meta.managed or related._meta.auto_created:
+        if (related._meta.managed or related._meta.auto_created) and not elsewhere(related):
             yield relation
 
 

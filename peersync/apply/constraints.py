@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from peersync import memory, states
+from peersync import loose, memory, states
 from peersync.apply import pointers, waiting
 from peersync.apply.blocks import Block, Place, listed, named
 from peersync.apply.cascade import Dependents, dependents
@@ -19,11 +19,11 @@ from peersync.apply.holders import Holders, Uniques, Wish
 from peersync.apply.looking import look
 from peersync.apply.naming import renames
 from peersync.apply.session import Pending, Session
-from peersync.generics import GenericId
+from peersync.generics import GenericId, is_gone
 from peersync.local_keys import LocalKey
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel
-from peersync.rows import Reader, as_key, find, key_from_json, referenced, select_in
+from peersync.rows import Reader, as_key, buried, find, key_from_json, plain_reference, referenced, select_in
 
 
 @dataclass
@@ -103,17 +103,19 @@ class Weigher:
             news: set[Place] = set()
             for pending in pendings:
                 value = _said(pending, pending.content, name)
-                if value is not None:
+                if value is not None and not isinstance(value, dict):
                     values[pending.place] = as_key(value)
                     # what stands here already is none, whoever may see it
                     if value != _said(pending, pending.local.content, name):
                         news.add(pending.place)
-            if not values:
+            if not values or loose.is_number(field):
                 continue
             target = str(field.target)
             standing = find(self.connection, target, values.values(), field.target_column)
             for key in self._called_so_later(target):
                 standing.pop(key, None)
+            if field.left_alone:
+                standing.update(buried(self.connection, field, set(values.values()) - standing.keys()))
             hidden: set[str] = set()
             if self.session.view.filtered(target):
                 hidden = self._hidden(target, field, set(standing.values()))
@@ -159,6 +161,8 @@ class Weigher:
             return
         by_pk = {str(p.local.pk): p for p in pendings}
         for child, link in self.session.view.registry.children.get(model.label, ()):
+            if link.left_alone:
+                continue
             values = referenced(self.connection, model, link.target_column, by_pk)
             held = LocalKey((link.raw,))
             columns = f"{child.local.text(self.connection)}, {held.text(self.connection)}"
@@ -203,6 +207,8 @@ class Weigher:
         for one, parent, stands in self.parents.get(place, ()):
             leaving = self.set.get(parent)
             there = stands if leaving is None else leaving.content is not None
+            if not there and self._nowhere(one, parent):
+                continue
             if isinstance(one, GenericId) and not stands and self.rank[parent[0]] > self.rank[place[0]]:
                 there = False  # it has no number yet when this row is written
             if not there:
@@ -226,12 +232,27 @@ class Weigher:
         left: dict[str, list[str]] = {}
         for label, pk, link in self.children.get(place, ()):
             child = self.by_pk.get((label, pk))
-            if child is None or child.place not in self.set or not self._moves_away(child, link, place):
+            stays = child is None or child.place not in self.set or not self._moves_away(child, link, place)
+            if stays and not (link.loose and self._let_go(label, pk, link)):
                 left.setdefault(label, []).append(pk)
         if not left:
             return None
         needs = [need for label, pks in left.items() for need in self._places(label, pks)]
         return Block("children", needs, "rows that point to it are still here")
+
+    def _nowhere(self, one: SyncField, parent: Place) -> bool:
+        """Whether the source does not have it either, and the row may point at nothing."""
+        if not one.loose or not plain_reference(one):
+            return False
+        return parent[0] not in self.models or self.session.answered.get(parent, ((), ()))[1] is None
+
+    def _let_go(self, label: str, pk: str, link: SyncField) -> bool:
+        """Whether the source has that child, and there it points at nothing: the deletion is no news to it."""
+        for place in self._places(label, [pk]):
+            names, content = self.session.answered.get(place, ((), None))
+            if content is not None and link.name in names:
+                return is_gone(content[names.index(link.name)])
+        return False
 
     @staticmethod
     def _moves_away(child: Pending, field: SyncField, place: Place) -> bool:
@@ -240,7 +261,7 @@ class Weigher:
         if field.name not in child.names:
             return False
         value = child.content[child.names.index(field.name)]
-        return value is None or (str(field.target), as_key(value)) != place
+        return value is None or isinstance(value, dict) or (str(field.target), as_key(value)) != place
 
     def _places(self, label: str, pks: Sequence[str]) -> list[Place]:
         """The wire keys of rows that stand here."""

@@ -16,11 +16,15 @@ from peersync.conflicts import deletion_lost
 from peersync.records import Row
 
 ROUNDS = 12
+DEPTH = 12
+"""How many rows, one hanging on the other, come back for one at the end of their chain."""
 
 
 def finish(session: Session, answers: Sequence[Row]) -> None:
     """Take the answers by key in, then everything that waits, until nothing moves."""
     answered = [session.pend(row) for row in answers if row.kind in ("row", "exit")]
+    session.answered = {(row.model, row.key): ((), None) for row in answers if row.kind == "none"}
+    session.answered |= {p.place: (p.names, p.row.content) for p in answered}
     take(session, answered)
     # by the names that they are called here
     got = {(row.model, row.key): row for row in answers if row.kind == "none"} | {p.place: p.row for p in answered}
@@ -64,12 +68,22 @@ def _decide(session: Session, left: Sequence[Pending], got: dict[Place, Row]) ->
     return False
 
 
-def _bring_back(session: Session, block: Block, got: dict[Place, Row]) -> bool:
-    parent = got.get(block.needs[0])
-    if parent is None or parent.deleted or parent.kind != "row" or not tombstoned(session, block.needs[0]):
+def _bring_back(session: Session, block: Block, got: dict[Place, Row], depth: int = DEPTH) -> bool:
+    """The row that is needed, and before it the one that it hangs on itself, which may have gone with it."""
+    place = block.needs[0]
+    parent = got.get(place)
+    if parent is None and tombstoned(session, place):
+        session.needed.add(place)  # the source is asked for it
+    if parent is None or parent.deleted or parent.kind != "row" or not tombstoned(session, place):
         return False
-    left = take(session, [session.pend(parent)], frozenset([block.needs[0]]))
-    return not left and not tombstoned(session, block.needs[0])  # under "manual" it stays as it is
+    pending, forced = session.pend(parent), frozenset([place])
+    load(session, [pending])
+    decide_all(session, [pending], forced)
+    above = Weigher(session, [pending]).plan().blocked.get(pending.place)
+    if above is not None and above.reason == "parent":
+        return depth > 0 and _bring_back(session, above, got, depth - 1)
+    left = take(session, [session.pend(parent)], forced)
+    return not left and not tombstoned(session, place)  # under "manual" it stays as it is
 
 
 def _lose(session: Session, pending: Pending) -> None:

@@ -115,7 +115,7 @@ class Holders:
         for pending in self.pendings:
             if pending.content and first.name in pending.names:
                 value = pending.content[pending.names.index(first.name)]
-                if value is not None:
+                if value is not None and not (first.loose and isinstance(value, dict)):
                     yield value
 
 

@@ -80,7 +80,7 @@ def _check(contest: Contest, answer: Any, fields: Mapping[str, SyncField], conne
 def _valid(field: SyncField, value: Any, connection: Any) -> bool:
     if value is None:
         return field.null
-    if isinstance(field, GenericId) and isinstance(value, dict):
+    if (isinstance(field, GenericId) or field.loose) and isinstance(value, dict):
         return formed(value)
     if field.target is not None:
         return _reference(value, _REFERENCE_DEPTH)

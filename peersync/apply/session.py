@@ -88,6 +88,10 @@ class Session:
     warnings: list[str] = field(default_factory=list)
     _facts: dict[tuple[str, str, tuple[str, ...]], Facts] = field(default_factory=dict)
     _openings: dict[str, Opening] = field(default_factory=dict)
+    answered: Mapping[tuple[str, Key], tuple[tuple[str, ...], tuple[Any, ...] | None]] = field(default_factory=dict)
+    """Rows that the source was asked for by key: names of fields, and values; None for one that it does not have."""
+    needed: set[tuple[str, Key]] = field(default_factory=set)
+    """Rows that the source has to be asked for besides those that wait, and what these wait for."""
     told: int = -1
     """How far the peer has read this node's feed, less what waits there."""
     renamed: Mapping[str, Mapping[Key, tuple[str, Key]]] | None = None

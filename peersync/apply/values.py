@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from peersync import loose
 from peersync.apply import pointers
 from peersync.apply.session import Pending
 from peersync.codec import Codec, converted, is_odd
 from peersync.errors import WireError
-from peersync.generics import GenericId, formed
+from peersync.generics import GenericId, formed, is_gone
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import key_json
 from peersync.views import ELSEWHERE, View
@@ -20,9 +21,10 @@ class Values:
 
     def __init__(self, connection: Any, model: SyncModel, view: View, *, convert: bool = False) -> None:
         """``convert``: the source has some of the fields as another type."""
-        self.model, self.view, self.convert = model, view, convert
+        self.model, self.view, self.convert, self.vendor = model, view, convert, connection.vendor
         self.fields = {field.name: field for field in model.fields}
         self.codecs = {field.name: field.raw.on(connection) for field in model.fields}
+        self.loose = {field.name for field in model.fields if loose.dangles(field, model.key)}
         self.keys = [field.raw.codec(connection.vendor) for field in model.key]
 
     def check_key(self, pending: Pending) -> None:
@@ -63,6 +65,8 @@ class Values:
         if field.target is not None:
             if value == ELSEWHERE:
                 return here
+            if field.name in self.loose and isinstance(value, dict):
+                return self._nothing(pending, field, value, here)
             if not _names_a_row(value):
                 self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
             return value
@@ -90,6 +94,16 @@ class Values:
         else:
             return pointers.taken(value, here)
         return value
+
+    def _nothing(self, pending: Pending, field: SyncField, value: dict[str, Any], here: Any) -> Any:
+        """A reference to no row."""
+        if not is_gone(value) or value["of"] != field.target or value["gone"] is None:
+            self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
+            return value
+        if not field.raw.codec(self.vendor).valid(value["gone"]):
+            self._judge(pending, field, field.raw.codec(self.vendor), value["gone"])
+            return value
+        return loose.taken(field, value, here)
 
     def _judge(self, pending: Pending, field: SyncField, codec: Codec, value: Any) -> None:
         reason = codec.judge(value)

@@ -264,6 +264,7 @@ def wanted(session: Session) -> dict[str, tuple[Key, ...]]:
                 places = [(other, as_key(k)) for other, k in json.loads(needs)]
                 asked.update(dict.fromkeys(places))
                 unnamed.update(places if reason in ("unique", "children") else ())
+    asked.update(dict.fromkeys(session.needed))
     hidden = kept_from(session, unnamed)
     found: dict[str, list[Key]] = {}
     for label, one in asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from peersync import loose
 from peersync.apply.defaults import Default, defaults
 from peersync.apply.pointers import Pointers
 from peersync.apply.session import Pending, Session
@@ -12,7 +13,7 @@ from peersync.codec import held, is_odd, key_text
 from peersync.generics import GenericId
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel
-from peersync.rows import as_key, find, find_model, local_value, plain_reference
+from peersync.rows import as_key, buried, find, find_model, local_value, plain_reference
 from peersync.states import chunks
 
 WRITE_CHUNK = 2000
@@ -45,6 +46,9 @@ class Writer:
             if isinstance(field, GenericId) and any(isinstance(wire, dict) for wire in wires):
                 found = Pointers(self.session, field, wires)
                 wires = [found.local(wire) for wire in wires]
+            if field.loose:
+                heres = [None if p.local.content is None else p.local.content[place] for p in pendings]
+                wires = [loose.settled(field, *pair) for pair in zip(wires, heres, strict=True)]
             values.append(self._local(field, wires) if field.target else self._encoded(field, wires, odd=odd))
         return fields, values
 
@@ -58,18 +62,28 @@ class Writer:
     def _local(self, field: SyncField, wires: list[Any]) -> list[Any]:
         """Foreign keys: the local value of the row that each key names."""
         if plain_reference(field):
+            wires = [wire["gone"] if isinstance(wire, dict) else wire for wire in wires]
             # the key is the value itself, perhaps of a row that comes with this very statement
             return [None if wire is None else self._parameter(field.raw, key_text(as_key(wire)[0])) for wire in wires]
-        keys = {as_key(wire) for wire in wires if wire is not None}
+        keys = {as_key(wire) for wire in wires if wire is not None and not isinstance(wire, dict)}
         found = find(self.connection, str(field.target), keys, field.target_column)
         coming = self.session.coming.get(str(field.target), {})
         found.update({key: coming[key] for key in keys if key in coming and key not in found})
         renamed = self.session.becoming.get(str(field.target), {})
         if renamed and field.target_column == self.session.model(str(field.target)).pk.name:
             found.update({key: renamed[key] for key in keys if key in renamed})
+        if field.left_alone:
+            found = {**buried(self.connection, field, keys - found.keys()), **found}
         local = {key: self._parameter(field.raw, text) for key, text in found.items()}
         get = local.get if self.lenient else local.__getitem__
-        return [None if wire is None else get(as_key(wire)) for wire in wires]
+        return [
+            None
+            if wire is None
+            else self._parameter(field.raw, key_text(wire["gone"]))
+            if isinstance(wire, dict)
+            else get(as_key(wire))
+            for wire in wires
+        ]
 
     def _parameter(self, raw: RawColumn, text: str) -> Any:
         return local_value(self.connection, raw, text)

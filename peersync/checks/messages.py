@@ -1,6 +1,6 @@
 """What a finding is made of: a stable id, a sentence, and the mend."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core import checks
@@ -16,3 +16,13 @@ def message(number: str, text: str, mend: str, obj: Any = None) -> CheckMessage:
 
 def has_errors(found: Iterable[CheckMessage]) -> bool:
     return any(one.level >= checks.ERROR for one in found)
+
+
+SHOWN = 12
+"""Names that a message lists: a project may have hundreds of models."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from peersync.checks.messages import message
 from peersync.checks.sections import Section, known_models, sections
+from peersync.columns import elsewhere
 from peersync.conf import Settings
 from peersync.conf_values import nearest
 from peersync.lookups import worked_out
@@ -69,6 +70,10 @@ def _label(where: str, label: str, known: Mapping[str, type[Model]]) -> Iterator
     elif model._meta.proxy:
         mend = f'Write "{label_of(model._meta.concrete_model)}", the model that has the table.'  # type: ignore[arg-type]  # a proxy has one
         yield message("E006", f'{where} has "{label}", which is a proxy without rows of its own.', mend)
+    elif elsewhere(model):
+        mend = "A node is one database: take it out, or let MASTER name the alias that has it, in settings of its own."
+        text = f'{where} has "{label}", which a database router keeps out of the synchronised databases.'
+        yield message("E027", text, mend)
 
 
 def _entry(

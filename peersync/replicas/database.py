@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot, watching
+from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot, standing, watching
 from peersync.apply import apply_batch, filling
 from peersync.apply.session import own_role
 from peersync.conf import require_sound
@@ -66,7 +66,7 @@ class DatabaseReplica:
                 self.view.refresh(node, caller.node, caller.told)
             numbering.number(self.alias)
         with reading(self.alias) as node:
-            return self._description(node, caller, warnings)
+            return self._description(node, caller, (*warnings, *standing.sentences(self.alias, self.view.missing)))
 
     def _description(self, node: NodeRow, caller: Caller | None, warnings: tuple[str, ...]) -> Description:
         connection = node.connection

@@ -18,6 +18,7 @@ from peersync import checks
 from peersync.checks import databases, sizes
 from peersync.checks.travel import looks_secret
 from peersync.models import Checkpoint, Conflict, Journal, Quarantine
+from peersync.patterns import expand
 
 ODD = [*django_settings.INSTALLED_APPS, "tests.unit.odd"]
 RIGHT = {
@@ -419,6 +420,44 @@ def test_automatic_sync_without_a_token() -> None:
 def test_a_model_that_declares_its_natural_key_gets_a_hint() -> None:
     assert '{"odd.Natural": "natural"}' in one("I001", {"MODELS": ["odd.Natural"]})
     assert ids({"MODELS": ["odd.Natural"], "IDENTITY": {"odd.Natural": "pk"}}) == set()
+
+
+def test_a_project_with_many_models_gets_one_message_of_a_kind() -> None:
+    messages = found({"MODELS": ["zoo.*", "shapes.*", "generic.*", "odd.Natural", "odd.OtherNatural"]})
+    many = [m for m in messages if m.id in ("peersync.W002", "peersync.W005", "peersync.I001")]
+    assert sorted(str(m.id) for m in many) == ["peersync.I001", "peersync.W005"]
+    numbered = next(m for m in many if m.id == "peersync.W005")
+    assert numbered.msg.count(", ") < 20
+    assert numbered.msg.endswith("more.")
+    assert '{"*": "origin"}' in str(numbered.hint)
+    text = one("W002", {"MODELS": ["shapes.City", "shapes.Passport"]})
+    assert "shapes.City.country to shapes.Country" in text
+    assert "shapes.Passport.person to shapes.Person" in text
+
+
+class Apart:
+    """A router that keeps an app in a database that is not synchronised."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return db == "elsewhere" if app_label == "shapes" else None
+
+
+def test_models_that_a_router_keeps_in_another_database() -> None:
+    routed = {"DATABASE_ROUTERS": [Apart()]}
+    text = one("W018", {"MODELS": ["zoo.*", "shapes.*"]}, **routed)
+    assert "shapes.Cafe" in text
+    assert "zoo." not in text
+    assert "MASTER" in one("E027", {"MODELS": ["shapes.Cafe"]}, **routed)
+    with override_settings(SYNC_CONFIG={"MODELS": ["*.*"]}, **routed):
+        labels = {model._meta.label for model in expand(["*.*"])}
+    assert "shapes.Cafe" not in labels
+    assert "zoo.Sku" in labels
+
+
+def test_a_table_that_no_migration_makes() -> None:
+    assert "sync_peer install" in one("W019", {"MODELS": ["kin.Ledger"]})
+    with override_settings(SYNC_CONFIG={"MODELS": ["*.*"]}):
+        assert "kin.Ledger" not in {model._meta.label for model in expand(["*.*"])}
 
 
 @pytest.mark.django_db

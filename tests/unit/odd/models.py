@@ -72,6 +72,13 @@ class Natural(models.Model):
         return (self.name,)
 
 
+class OtherNatural(Natural):
+    other = models.CharField(max_length=50, unique=True)
+
+    def natural_key(self) -> tuple[str]:
+        return (self.other,)
+
+
 class Vault(models.Model):
     id = models.BigIntegerField(primary_key=True)
     name = models.CharField(max_length=50)

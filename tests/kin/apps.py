@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class KinConfig(AppConfig):
+    name = "tests.kin"
+    default_auto_field = "django.db.models.BigAutoField"
