@@ -28,6 +28,7 @@ KEYS = (
     "INCLUDE",
     "FILTER",
     "FILTER_EXIT",
+    "ACCEPT",
     "IDENTITY",
     "MATCH",
     "DIRECTION",

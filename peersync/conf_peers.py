@@ -19,6 +19,7 @@ PEER_KEYS = (
     "EXCLUDE",
     "FILTER",
     "FILTER_EXIT",
+    "ACCEPT",
     "DIRECTION",
     "CONFLICT",
 )

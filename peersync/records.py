@@ -210,6 +210,8 @@ class Caller:
     """The answering side's name for the asker (its token or alias); narrows what it sees."""
     retired: tuple[Retired, ...] = ()
     """Ids that the asker knows to be given up (for the handshake)."""
+    pushed: bool = False
+    """Whoever drives the transfer sends: never told over HTTP, where whoever sends a batch pushes."""
     clock: int = 0
     """The asker's clock, ms since the epoch; 0 says nothing."""
     bulk: tuple[str, ...] = ()

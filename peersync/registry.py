@@ -251,6 +251,19 @@ class Registry:
                 found.add(label)
         return frozenset(found)
 
+    @cached_property
+    def bounded(self) -> frozenset[str]:
+        """Labels of which a push may not write all rows: those with an ACCEPT, and what is part of their rows."""
+        found: set[str] = set()
+        for label, model in self.models.items():
+            if model.accept or any(str(f.target) in found for f in _wholes(model)):
+                found.add(label)
+        return frozenset(found)
+
+    def parts(self, label: str) -> tuple[SyncField, ...]:
+        """The foreign keys to rows with an ACCEPT whose part the model's rows are."""
+        return tuple(f for f in _wholes(self.models[label]) if f.target in self.bounded)
+
     def view(self, label: str) -> int:
         """Digest of the filters that say which of the rows are in view, and of what becomes of others; 0: there are none."""
         return int(_digest(self._view(label), 15), 16) | 2 if label in self.filtered else 0
@@ -264,6 +277,14 @@ class Registry:
     def fingerprint(self, label: str) -> str:
         """Digest of what is synchronised of the model, with the filters of its rows and of those that they name."""
         return _digest(f"{self.models[label].fingerprint} {self._view(label)}")
+
+
+def _wholes(model: SyncModel) -> tuple[SyncField, ...]:
+    """Of an automatic many-to-many table both ends, of a child table its parent's row."""
+    fields = model.foreign_keys
+    return (
+        fields if model.through else tuple(f for f in fields if getattr(f.raw.field.remote_field, "parent_link", False))
+    )
 
 
 def _digest(text: str, length: int = 16) -> str:

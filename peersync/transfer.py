@@ -78,7 +78,7 @@ class Transfer(Mover):
             yield
         assert self.agreement is not None  # noqa: S101  # shake_hands ends with an agreement, or raises
         self.asked = self.agreement.as_target()
-        self.sender = self.agreement.as_source()
+        self.sender = replace(self.agreement.as_source(), pushed=self.local == "source")
         self.labels = list(self.agreement.names)
         for label in self.labels:
             self._count(label)

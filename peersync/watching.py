@@ -120,6 +120,20 @@ def _follow(found: _Look, model: type[Model], lookup: str) -> None:
         _note(found, current, path)
 
 
+def follows(model: type[Model], lookup: str) -> bool:
+    """Whether each part of the path is a field, or comes behind the last field that there is."""
+    current: Any = model
+    for place, part in enumerate(lookup.split("__")):
+        try:
+            one: Any = current._meta.pk if part == "pk" else current._meta.get_field(part)
+        except FieldDoesNotExist:
+            return place > 0 and not getattr(one, "is_relation", False)
+        if not one.is_relation or one.related_model is None:
+            return True
+        current = one.related_model
+    return True
+
+
 def _goes_on(target: Any, rest: Sequence[str]) -> bool:
     """Whether more is looked at than the key in the column."""
     if not rest or rest[0] in ("pk", target._meta.pk.name):

@@ -11,13 +11,14 @@ from django.dispatch import Signal
 
 from peersync import bases, clock, progress, prune, telling
 from peersync.apply import open_conflicts, waiting
+from peersync.apply.accepting import REASON
 from peersync.apply.bulk import take_bulk
 from peersync.apply.finish import finish
 from peersync.apply.loading import load
 from peersync.apply.proof import candidates, delete_certain
 from peersync.apply.records import write_records
 from peersync.apply.session import Session, check_fields, decide_all, own_role
-from peersync.apply.settle import broken_references, take
+from peersync.apply.settle import broken_references, take, would_refuse
 from peersync.apply.untold import count
 from peersync.conf import settings
 from peersync.conf_values import MATCHES
@@ -35,7 +36,7 @@ conflict_found = Signal()
 """Sent after the commit, with ``using``, ``peer`` and ``conflicts``: what the records hold."""
 
 
-UNASKED = ("protected", "constraint", "invalid", "policy", waiting.WITHHELD)
+UNASKED = (REASON, "protected", "constraint", "invalid", "policy", waiting.WITHHELD)
 """Reasons why a row waits of which the source knows nothing: nobody asks for such a row, so the end tries it again."""
 
 
@@ -87,6 +88,7 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     session = Session(node, view, batch, checkpoint, None if role is None else role == "master", role=role)
     check_fields(session)
     _check_versions(node, batch)
+    session.pushed = view.peer if caller.pushed or caller.name else None
     session.alone = _alone(node, batch)
     session.overheard = bool(caller.name and view.registry.filtered)
     session.served = bool(caller.name)
@@ -155,9 +157,12 @@ def _dry(session: Session) -> Outcome:
     pendings = [session.pend(row) for row in rows if row.kind == "row"]
     load(session, pendings)
     decide_all(session, pendings, frozenset())
+    refused = would_refuse(session, [p for p in pendings if not p.local.hidden and p.decision is not None])
     for pending in pendings:
         if pending.local.hidden:
             session.count(pending.row.model).created += not pending.row.deleted
+        elif pending.place in refused:
+            session.count(pending.row.model).quarantined += 1
         elif pending.decision is not None:
             count(session, pending, pending.decision)
             session.count(pending.row.model).conflicts += pending.decision.kind in ("conflict", "tie")
@@ -298,6 +303,11 @@ def _warnings(session: Session) -> tuple[str, ...]:
     ahead = sum(1 for row in session.batch.rows if _latest_stamp(row) > bound)
     if ahead:
         session.warnings.append(f"{ahead} rows have a stamp ahead of this node's clock: they win their ties.")
+    if session.batch.kind == "end" and session.pushed is not None:
+        for label, number in waiting.counts(session, REASON).items():
+            session.warnings.append(
+                f"{number} rows of {label} were not accepted (ACCEPT of the target), and wait there."
+            )
     return tuple(session.warnings)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import DatabaseError, transaction
 
 from peersync import capture
+from peersync.apply.accepting import bounded
 from peersync.apply.defaults import Default, defaults
 from peersync.apply.sequences import move_past
 from peersync.apply.session import Session
@@ -57,6 +58,8 @@ class _Loader:
         """Whether nothing here speaks about the range: no row, no tombstone, nothing noted, nothing that waits."""
         label = self.model.label
         if self.session.node.pruned_seq or self.session.batch.options.get("mirror"):
+            return False
+        if bounded(self.session, label):
             return False
         if not bulk_allowed(self.session.view, self.model) or any(default.varies for default in self.defaults):
             return False

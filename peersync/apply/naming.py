@@ -14,6 +14,7 @@ from django.apps import apps
 
 from peersync import states
 from peersync.apply import waiting
+from peersync.apply.accepting import bounded
 from peersync.apply.session import Pending, Session
 from peersync.generics import GenericId, has_key
 from peersync.records import Key, Row
@@ -107,6 +108,8 @@ def doubles(session: Session, model: SyncModel, pendings: Sequence[Pending], fou
     """
     if session.batch.kind not in ("rows", "end") or model.origin or session.view.filtered(model.label):
         return {}
+    if bounded(session, model.label):
+        return {}  # a row would go, and others be changed, that nobody has looked at
     ended = {p.row.key: keys for p in pendings if not p.row.deleted and (keys := ended_in(p.row))}
     if not ended:
         return {}

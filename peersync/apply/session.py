@@ -29,6 +29,8 @@ class Pending:
     names: tuple[str, ...]
     waiting: int | None = None
     """Its record in quarantine, where it waited before."""
+    pushed: str | None = None
+    """The peer that pushed it, by its name here; None where it was fetched."""
     local: Local = field(default_factory=Local)
     decision: Decision | None = None
     former: Key | None = None
@@ -114,6 +116,10 @@ class Session:
     """A peer sent the batch by itself, and hears what becomes of it; some rows are hidden from it."""
     served: bool = False
     """A peer sent the batch by itself, over HTTP."""
+    tried: bool = False
+    """What is written is taken back at once."""
+    pushed: str | None = None
+    """The peer's name here, where it pushes; None where this node fetches."""
     captured: bool = False
     """What is written is this node's own doing: capture stays on."""
     broken_before: frozenset[tuple[Any, ...]] | None = None
@@ -183,7 +189,8 @@ class Session:
     def pend(self, row: Row) -> Pending:
         """An incoming row of this session's batch."""
         batch = self.batch
-        return Pending(row, batch.source, batch.source_install, tuple(batch.fields.get(row.model, ())))
+        names = tuple(batch.fields.get(row.model, ()))
+        return Pending(row, batch.source, batch.source_install, names, pushed=self.pushed)
 
 
 def check_fields(session: Session) -> None:

@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 
 from peersync import capture, memory, states
 from peersync.apply import carrying, open_conflicts, waiting
+from peersync.apply.accepting import NotAccepted, bounded, judge, refused_before
 from peersync.apply.blocks import Block, Place
 from peersync.apply.cascade import carry_out
 from peersync.apply.circles import numbers_ahead
@@ -67,14 +68,17 @@ def write_decided(session: Session, pendings: Sequence[Pending]) -> Mapping[Plac
 
 def _write_all(session: Session, active: Sequence[Pending]) -> dict[Place, Block]:
     """Write all that breaks nothing, with states, records and figures; what is left, and why."""
-    refused: dict[Place, Block] = {}
+    refused = refused_before(session, active)
     closely = False
     while True:
         plan = Weigher(session, [p for p in active if p.place not in refused], closely=closely).plan()
         try:
             with transaction.atomic(using=session.node.alias):
                 _write(session, plan)
+                judge(session, plan.rows)
             break
+        except NotAccepted as found:
+            refused |= found.rows
         except Clash:
             closely = True
         except Poison as poison:
@@ -86,6 +90,26 @@ def _write_all(session: Session, active: Sequence[Pending]) -> dict[Place, Block
     blocked = plan.blocked | refused
     _finish(session, [p for p in active if p.place not in blocked], plan)
     return blocked
+
+
+def would_refuse(session: Session, pendings: Sequence[Pending]) -> frozenset[Place]:
+    """Of rows that are tried only: those that ACCEPT does not take. They are written for that, and nothing of it stays."""
+    active = [p for p in pendings if p.writes and bounded(session, p.row.model)]
+    refused = refused_before(session, active)
+    session.tried = True
+    while left := [p for p in active if p.place not in refused]:
+        plan = Weigher(session, left).plan()
+        try:
+            with transaction.atomic(using=session.node.alias):
+                _write(session, plan)
+                judge(session, plan.rows)
+                transaction.set_rollback(True, using=session.node.alias)
+            break
+        except NotAccepted as found:
+            refused |= found.rows
+        except (Clash, Poison, Unnamed):  # what else is wrong with them a trial does not say
+            break
+    return frozenset(refused)
 
 
 def _write_halves(session: Session, active: Sequence[Pending]) -> dict[Place, Block]:
@@ -249,7 +273,7 @@ def _insert_born(session: Session, model: SyncModel, born: list[Pending], plan: 
         insert([_unbound(model, pending) for pending in pendings])
         writer.update(pendings)
 
-    if model.plain_key:
+    if model.plain_key and not session.tried:
         warning = move_past(session.connection, model, [p.row.key[0] for p in born])
         if warning and warning not in session.warnings:
             session.warnings.append(warning)

@@ -27,7 +27,7 @@ WITHHELD = "withheld"
 """The reason of a row in whose way stands one that its peer must not know of."""
 UNTOLD = f"'not_open', '{WITHHELD}'"
 """Reasons of rows of which the peer is not told that they wait, as a list of SQL."""
-QUIET = (EXIT, "not_open", WITHHELD, "protected", "constraint", "invalid", "policy")
+QUIET = (EXIT, "not_open", "not_accepted", WITHHELD, "protected", "constraint", "invalid", "policy")
 """Reasons that no answer of the source would mend."""
 
 
@@ -39,6 +39,7 @@ def pack(pending: Pending) -> str:
             "kind": row.kind,
             "names": pending.names,
             "install": pending.source_install,
+            "pushed": pending.pushed,
             "key": row.key,
             "version": dict(row.version),
             "content": row.content,
@@ -73,7 +74,7 @@ def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
         _marks(found.get("fields")),
         tuple(Gap(*gap) for gap in found.get("more", ())),
     )
-    return Pending(row, source, found["install"], tuple(found["names"]), waiting)
+    return Pending(row, source, found["install"], tuple(found["names"]), waiting, found.get("pushed"))
 
 
 def _marks(found: Mapping[str, Sequence[Any]] | None) -> dict[str, Mark] | None:
@@ -291,13 +292,13 @@ def kept_from(session: Session, places: Iterable[Place]) -> set[Place]:
     return found
 
 
-def counts(session: Session) -> dict[str, int]:
-    """How many rows of this source wait, per model; what the peer must not know of is not counted."""
+def counts(session: Session, reason: str = "") -> dict[str, int]:
+    """How many rows of this source wait, for that reason or any, per model; what the peer must not know of is not counted."""
     with session.connection.cursor() as cursor:
         cursor.execute(
             "SELECT model, count(*) FROM peersync_quarantine WHERE checkpoint_id = %s"
-            f" AND reason NOT IN ({UNTOLD}) GROUP BY model",
-            [session.checkpoint.id],
+            f" AND reason NOT IN ({UNTOLD}) AND %s IN ('', reason) GROUP BY model",
+            [session.checkpoint.id, reason],
         )
         return dict(cursor.fetchall())
 

@@ -19,6 +19,7 @@ from peersync.lookups import worked_out
 from peersync.policies import own_function
 from peersync.registry import expand, label_of
 from peersync.staying import OURS
+from peersync.watching import follows
 
 
 def check(conf: Settings) -> list[CheckMessage]:
@@ -87,8 +88,14 @@ def _entry(
     if key in ("EXCLUDE", "INCLUDE") or (key == "IDENTITY" and not isinstance(value, str)):
         for name in value:
             yield from _field(where, model, name, many=key != "IDENTITY")
-    elif key == "FILTER":
-        yield from _function(where, value) if isinstance(value, str) else _lookups(where, model, value)
+    elif key in ("FILTER", "ACCEPT"):
+        number = "E010" if key == "FILTER" else "E023"
+        if not isinstance(value, str):
+            yield from _lookups(number, where, model, value)
+        elif not (wrong := list(_function(number, where, value))) and key == "FILTER":
+            yield from _depends_on(where, model, value)
+        else:
+            yield from wrong
 
 
 def _field(where: str, model: type[Model], name: str, *, many: bool) -> Iterator[CheckMessage]:
@@ -118,18 +125,37 @@ def _field(where: str, model: type[Model], name: str, *, many: bool) -> Iterator
     yield message("E008", text, mend)
 
 
-def _lookups(where: str, model: type[Model], value: Mapping[str, Any]) -> Iterator[CheckMessage]:
+def _lookups(number: str, where: str, model: type[Model], value: Mapping[str, Any]) -> Iterator[CheckMessage]:
     try:
         model._base_manager.filter(**worked_out(value))
     except Exception as error:  # whatever the fields of the project raise at a value that they do not like
         text = f"{where} is no filter that {model._meta.label} understands: {error}"
-        yield message("E010", text, 'Write look-ups as in QuerySet.filter: {"branch__code": "north"}.')
+        yield message(number, text, 'Write look-ups as in QuerySet.filter: {"branch__code": "north"}.')
 
 
-def _function(where: str, path: str) -> Iterator[CheckMessage]:
+def _function(number: str, where: str, path: str) -> Iterator[CheckMessage]:
     mend = "It must be a function (queryset, name_of_the_peer) -> queryset."
     if wrong := _not_callable(path, None, ""):
-        yield message("E010", f'{where} is "{path}", which cannot be {wrong}', mend)
+        yield message(number, f'{where} is "{path}", which cannot be {wrong}', mend)
+
+
+def _depends_on(where: str, model: type[Model], path: str) -> Iterator[CheckMessage]:
+    """What a function says that it looks at: what is misspelt there would go unnoticed when it changes."""
+    said = getattr(import_string(path), "depends_on", None)
+    mend = 'Write a list of fields, of paths as in look-ups ("branch__code"), or of models ("shop.Branch"); or leave it out.'
+    if said is None:
+        return
+    if not isinstance(said, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in said):
+        yield message("E024", f"{where}: depends_on of {path} is no list of str.", mend)
+        return
+    known = known_models()
+    for name in said:
+        if "." in name:
+            wrong = "" if name.lower() in known else "there is no such model"
+        else:
+            wrong = "" if follows(model, name) else f"it is no field of {model._meta.label}, nor a path from it"
+        if wrong:
+            yield message("E024", f'{where}: depends_on of {path} has "{name}", but {wrong}.', mend)
 
 
 def _policy(where: str, path: str) -> Iterator[CheckMessage]:

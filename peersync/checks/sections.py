@@ -29,6 +29,8 @@ def sections(conf: Settings) -> Iterator[Section]:
         "EXCLUDE": conf.exclude,
         "INCLUDE": conf.include,
         "FILTER": conf.filter,
+        "FILTER_EXIT": conf.filter_exit,
+        "ACCEPT": conf.accept,
         "IDENTITY": conf.identity,
         "MATCH": conf.match,
         "DIRECTION": conf.direction,
@@ -39,6 +41,8 @@ def sections(conf: Settings) -> Iterator[Section]:
         own = {
             "EXCLUDE": peer.exclude,
             "FILTER": peer.filter,
+            "FILTER_EXIT": peer.filter_exit,
+            "ACCEPT": peer.accept,
             "DIRECTION": peer.direction,
             "CONFLICT": peer.conflict,
         }

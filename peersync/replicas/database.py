@@ -115,7 +115,9 @@ class DatabaseReplica:
                 model.policy,
                 model.direction,
                 filtered,
-                snapshot.bulk_encoding(model, connection.vendor, filtered=filtered),
+                snapshot.bulk_encoding(
+                    model, connection.vendor, filtered=filtered or model.label in self.view.registry.bounded
+                ),
                 model.label in empty,
                 model.pk.wire if model.brings_pk else "",
                 *bases.matching(connection, model, asker),

@@ -19,6 +19,7 @@ from peersync.checks import databases, sizes
 from peersync.checks.travel import looks_secret
 from peersync.models import Checkpoint, Conflict, Journal, Quarantine
 from peersync.patterns import expand
+from tests.support import filters
 
 ODD = [*django_settings.INSTALLED_APPS, "tests.unit.odd"]
 RIGHT = {
@@ -523,3 +524,47 @@ def test_every_id_is_documented_and_tested() -> None:
     documented = set(re.findall(r"`peersync\.([EWI]\d{3})`", page))
     assert documented == ids_in_the_code()
     assert ids_in_the_code() <= set(re.findall(r'"([EWI]\d{3})"', Path(__file__).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("value", [{"nme": "a"}, {"name__nope": 1}, "tests.unit.odd.nothing"])
+def test_an_accept_that_is_not_understood(value: Any) -> None:
+    assert '"ACCEPT"' in one("E023", {"MODELS": ["odd.Place"], "ACCEPT": {"odd.Place": value}})
+
+
+@pytest.mark.parametrize(
+    ("said", "word"), [("name", "no list"), (["nme"], '"nme"'), (["name__x"], ""), (["odd.Nowhere"], "odd.Nowhere")]
+)
+def test_what_a_filter_says_that_it_depends_on(said: Any, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"MODELS": ["zoo.Tag"], "FILTER": {"zoo.Tag": "tests.support.filters.shown"}}
+    monkeypatch.setattr(filters.shown, "depends_on", said, raising=False)
+    if word:
+        assert word in one("E024", config)
+    else:
+        assert "E024" not in ids(config), "a transform of a field"
+
+
+def test_an_exit_where_nothing_leaves() -> None:
+    config: Any = {"MODELS": ["zoo.*"], "FILTER_EXIT": {"zoo.Parent": "keep", "zoo.Tag": "keep"}}
+    found = [m.msg for m in checks_of("W014", {**config, "PEERS": {"x": {"FILTER": {"zoo.Parent": {"b": "n"}}}}})]
+    assert len(found) == 1
+    assert "zoo.Tag" in found[0]
+    assert "W014" not in ids({"MODELS": ["zoo.*"], "FILTER_EXIT": {"*": "keep"}})
+
+
+def checks_of(number: str, config: Any) -> list[CheckMessage]:
+    return [m for m in found(config) if m.id == f"peersync.{number}"]
+
+
+def test_children_that_stay_under_parents_that_go() -> None:
+    config: Any = {"MODELS": ["zoo.Parent", "zoo.Child"], "FILTER": {"zoo.Parent": {"b": "n"}}}
+    text = one("W014", {**config, "FILTER_EXIT": {"zoo.Child": "keep"}})
+    assert "zoo.Child" in text
+    assert '"zoo.Parent": "keep"' in text
+
+
+def test_an_accept_without_effect() -> None:
+    accept: Any = {"ACCEPT": {"odd.Place": {"name": "a"}}}
+    config = {"MODELS": ["odd.Place"], "SLAVE": "b"}
+    assert "alias" in one("W015", {**config, "PEERS": {"b": accept}})
+    way: Any = {"DIRECTION": {"odd.Place": "master-to-slave"}, "ROLE": "master"}
+    assert "DIRECTION" in one("W015", {**config, **way, **accept})
