@@ -19,15 +19,22 @@ def make_node(sender: AppConfig, using: str, **kwargs: Any) -> None:
         return
 
 
-def fill_in(sender: AppConfig, using: str, **kwargs: Any) -> None:
-    """What was kept for others in fields that this release has now goes into its columns. Sent when all is migrated."""
-    from django.db import DatabaseError
+def catch_up(sender: AppConfig, using: str, **kwargs: Any) -> None:
+    """Sent when all is migrated. What is known of a model that was renamed follows it; what was kept for others in fields
+    that this release has now goes into its columns.
+    """
+    from django.db import DatabaseError, connections
 
-    from peersync.apply.filling import fill
+    from peersync.apply.filling import fill, renamed_fields
+    from peersync.capture.deploying import moved
     from peersync.errors import PeersyncError
+    from peersync.relabelling import relabel
 
+    plan = kwargs.get("plan") or ()
     try:
-        fill(using, migrated=bool(kwargs.get("plan")))
+        if plan:
+            relabel(using, moved(connections[using], kwargs.get("apps")))
+        fill(using, migrated=bool(plan), renamed=renamed_fields(plan))
     except (PeersyncError, DatabaseError):
         return  # not all is migrated yet, or the settings have a mistake: the next sync looks again
 
@@ -42,7 +49,7 @@ class PeersyncConfig(AppConfig):
         from peersync import capture, checks, delivery
 
         post_migrate.connect(make_node, sender=self, dispatch_uid="peersync.node")
-        post_migrate.connect(fill_in, sender=self, dispatch_uid="peersync.filling")
+        post_migrate.connect(catch_up, sender=self, dispatch_uid="peersync.catching_up")
         checks.connect()
         capture.connect()
         delivery.connect()

@@ -148,15 +148,20 @@ def _agree(agreement: Agreement, models: Sequence[str] | None) -> None:
             continue
         other = target.model(model.label)
         if other is None:
-            agreement.left_out.append(f"{model.label} is synchronised at one side only: left out.")
+            agreement.left_out.append(_alone(model.label))
         elif _travels(model, source.role, target.role) and _travels(other, source.role, target.role):
             _match(agreement, model, other)
     _roles(agreement, source, target)
     here = {m.label for m in source.models}
-    agreement.left_out += [
-        f"{label} is synchronised at one side only: left out." for label in sorted(known - here) if models is None
-    ]
+    agreement.left_out += [_alone(label) for label in sorted(known - here) if models is None]
     agreement.filtered = frozenset(m.label for m in source.models if m.filtered)
+
+
+def _alone(label: str) -> str:
+    return (
+        f"{label} is synchronised at one side only: left out. (Where it was renamed or moved to another app, it travels on"
+        " when the other side is migrated too.)"
+    )
 
 
 def _match(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> None:

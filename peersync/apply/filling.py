@@ -6,10 +6,11 @@ That is no change: the versions of the rows have those values in them.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connections
+from django.db.migrations.operations import RenameField
 
 from peersync import capture, gaps, states
 from peersync.apply.blocks import Block, Place
@@ -28,15 +29,27 @@ from peersync.views import View
 
 ROWS = 1000
 AGAIN = 60.0
-"""Seconds after which it is looked again: a process of the former release may have kept values meanwhile."""
-_looked: dict[str, tuple[int, float]] = {}
+"""Seconds after which it is looked again, then after twice as many, and so on: a process of the former release may have
+kept values meanwhile, but not for ever."""
+_looked: dict[str, tuple[int, float, float]] = {}
+"""Alias → which registry it was, when to look again, and how long it was waited."""
 
 
-def fill(alias: str, *, migrated: bool = False) -> int:
+def renamed_fields(plan: Sequence[Any]) -> frozenset[str]:
+    """Names of the fields that these migrations (each with whether it was undone) gave to columns that were there before."""
+    found = set()
+    for migration, backwards in plan:
+        for operation in migration.operations:
+            if isinstance(operation, RenameField):
+                found.add(operation.old_name if backwards else operation.new_name)
+    return frozenset(found)
+
+
+def fill(alias: str, *, migrated: bool = False, renamed: Collection[str] = ()) -> int:
     """Fill in what can be; how many rows.
 
-    ``migrated``: nobody can have written the new columns but the migration itself, which loses. Else a row where
-    something stands already keeps it.
+    ``migrated``: nobody can have written the new columns but the migration itself, which loses, except for the
+    ``renamed`` ones. Else a row where something stands already keeps it.
     """
     done = 0
     for label in _labels(alias):
@@ -44,17 +57,19 @@ def fill(alias: str, *, migrated: bool = False) -> int:
         after: int | None = 0
         while model is not None and after is not None:
             with writing(alias) as node:
-                filled, after = _Filling(node, model, migrated=migrated).page(after)
+                filled, after = _Filling(node, model, renamed if migrated else model.names).page(after)
             done += filled
     return done
 
 
 def look(alias: str) -> None:
     """The same where it was not done for a while."""
-    before = _looked.get(alias)
-    if before is not None and before[0] == id(registry()) and time.monotonic() < before[1] + AGAIN:
+    known, at, waited = _looked.get(alias, (0, 0.0, 0.0))
+    if known != id(registry()):
+        at, waited = 0.0, AGAIN / 2
+    if time.monotonic() < at:
         return
-    _looked[alias] = id(registry()), time.monotonic()
+    _looked[alias] = id(registry()), time.monotonic() + 2 * waited, 2 * waited
     fill(alias)
 
 
@@ -67,10 +82,12 @@ def _labels(alias: str) -> list[str]:
 class _Filling:
     """Of one model."""
 
-    def __init__(self, node: NodeRow, model: SyncModel, *, migrated: bool) -> None:
+    def __init__(self, node: NodeRow, model: SyncModel, guarded: Collection[str]) -> None:
+        """``guarded``: fields where somebody may have written something already."""
         batch = Batch("rows", node.node, node.install, node.node, (), {}, {}, {}, {}, START, ())
         self.session = Session(node, View(node.alias, ""), batch, Checkpoint(node.node))
-        self.node, self.model, self.migrated = node, model, migrated
+        self.node, self.model, self.guarded = node, model, guarded
+        self.blank = opening(node.connection, model, guarded).blank
 
     def page(self, after: int) -> tuple[int, int | None]:
         """How many rows were filled in, and the last state that was looked at; None: there are no more."""
@@ -86,10 +103,11 @@ class _Filling:
 
     def _states(self, after: int) -> list[tuple[int, State]]:
         with self.node.connection.cursor() as cursor:
+            named = " OR ".join(["s.gaps LIKE %s"] * len(self.model.names))
             cursor.execute(
                 f"SELECT {states.SELECT}, s.id FROM peersync_rowstate s WHERE s.model = %s AND s.gaps IS NOT NULL"
-                f" AND s.id > %s ORDER BY s.id LIMIT {ROWS}",
-                [self.model.label, after],
+                f" AND s.id > %s AND ({named}) ORDER BY s.id LIMIT {ROWS}",
+                [self.model.label, after, *(f'%"{name}":%' for name in self.model.names)],
             )
             return [(int(row[-1]), states.state_from(row[:-1])) for row in cursor.fetchall()]
 
@@ -99,9 +117,7 @@ class _Filling:
         carried = {n: v for gap in gaps.only(gaps.read(state.gaps), names) for n, v in gap.values.items()}
         if not carried:
             return None
-        if not self.migrated:
-            blank = opening(self.node.connection, self.model, carried).blank
-            carried = {name: value for name, value in carried.items() if blank(name, own[name])}
+        carried = {n: v for n, v in carried.items() if n not in self.guarded or self.blank(n, own[n])}
         row = Row(self.model.label, stored.key, {}, tuple(carried.values()))
         pending = Pending(row, self.node.node, self.node.install, tuple(carried), waiting=0)
         pending.local.pk, pending.local.content = state.pk, tuple(own[name] for name in carried)

@@ -25,6 +25,9 @@ MARK = "@migrate"
 """What stands in SQLite's table Applying while a statement of a migration runs. No table is called so."""
 SETTING = "peersync.unstamped"
 _ATTRIBUTE = "_peersync_migrating"
+_TABLES = "_peersync_tables"
+"""Where a connection keeps what the tables of all models were called before."""
+_RENAMES = "_peersync_renames"
 _SPACE = r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*"
 _WRITES = re.compile(
     rf"{_SPACE}(?:INSERT|UPDATE|DELETE|REPLACE|WITH|MERGE|COPY|CALL|DO|TRUNCATE)\b", re.IGNORECASE | re.DOTALL
@@ -36,10 +39,47 @@ def connect() -> None:
     post_migrate.connect(_on_post_migrate, dispatch_uid="peersync.deploying")
 
 
-def _on_pre_migrate(using: str, stdout: Any = None, **_kwargs: Any) -> None:
-    """Sent before the first migration. A ``migrate`` that fails sends nothing more: its own output then is no more."""
-    if connections[using].vendor in ("postgresql", "sqlite"):
-        setattr(connections[using], _ATTRIBUTE, weakref.ref(stdout or sys.stdout))
+def _on_pre_migrate(using: str, stdout: Any = None, **kwargs: Any) -> None:
+    """Sent before the first migration, once per app. A ``migrate`` that fails sends nothing more: its own output then is no
+    more.
+    """
+    connection = connections[using]
+    if connection.vendor not in ("postgresql", "sqlite"):
+        return
+    if not migrating(connection):
+        setattr(connection, _TABLES, _tables_of(kwargs.get("apps")) if kwargs.get("plan") else {})
+        setattr(connection, _RENAMES, [])
+    setattr(connection, _ATTRIBUTE, weakref.ref(stdout or sys.stdout))
+
+
+def _tables_of(state: Any) -> dict[str, str]:
+    """Label → table, of all models of this state of the migrations."""
+    models = state.get_models(include_auto_created=True) if state is not None else ()
+    return {model._meta.label: model._meta.db_table for model in models}
+
+
+def note_rename(connection: Any, before: str, after: str) -> None:
+    """A table got another name."""
+    if migrating(connection):
+        getattr(connection, _RENAMES).append((before, after))
+
+
+def moved(connection: Any, state: Any) -> dict[str, str]:
+    """Former label → present label, of the models that this ``migrate`` renamed, or moved to another app: the table tells.
+
+    ``state``: the apps as they are afterwards.
+    """
+    before, after = getattr(connection, _TABLES, {}), _tables_of(state)
+    by_table = {table: label for label, table in after.items() if label not in before}
+    found = {}
+    for label, was in before.items():
+        table = was
+        for old, new in getattr(connection, _RENAMES, ()):
+            if table == old:
+                table = new
+        if label not in after and table in by_table:
+            found[label] = by_table[table]
+    return found
 
 
 def _on_post_migrate(sender: Any, using: str, **_kwargs: Any) -> None:

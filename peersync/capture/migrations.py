@@ -73,6 +73,8 @@ def watch(execute: Callable[..., Any], sql: Any, params: Any, many: bool, contex
         result = execute(sql, params, many, context)
         if model is not None:
             _fit(connection, model)
+    if renamed:
+        deploying.note_rename(connection, before, after)
     return result
 
 

@@ -64,13 +64,17 @@ def test_an_old_node_carries_what_it_does_not_know_and_fills_it_in(node: Node, p
     c.meet("b", b)
     a.run("INSERT INTO store_owner (id) VALUES (7)")
     a.run("INSERT INTO store_thing VALUES (1, 'one', 0, 'red', 7, 1.50), (2, 'two', 0, 'blue', NULL, NULL)")
+    a.run("INSERT INTO store_thing VALUES (4, 'never changed', 0, 'gold', NULL, NULL)")
+    a.run("DELETE FROM peersync_journal WHERE pk_text = '4'")
     a.sync_with("b")
-    assert carried(b) == {
+    assert carried(b).pop("4") == {"color": "gold", "owner": None, "price": None}
+    assert {pk: values for pk, values in carried(b).items() if pk != "4"} == {
         "1": {"color": "red", "owner": 7, "price": "1.50"},
         "2": {"color": "blue", "owner": None, "price": None},
     }
     c.sync_with("b")
-    assert rows(c) == [[1, "one", 0, "red", 7, "1.50"], [2, "two", 0, "blue", None, None]]
+    base = [4, "never changed", 0, "gold", None, None]
+    assert rows(c) == [[1, "one", 0, "red", 7, "1.50"], [2, "two", 0, "blue", None, None], base]
     # B edits what it knows, A at the same time what only A and C know; then C
     b.run("UPDATE store_thing SET number = 5 WHERE id = 1")
     a.run("UPDATE store_thing SET color = 'green' WHERE id = 2")
@@ -81,6 +85,7 @@ def test_an_old_node_carries_what_it_does_not_know_and_fills_it_in(node: Node, p
         [1, "one", 5, "red", 7, "1.50"],
         [2, "two", 0, "green", None, None],
         [3, "of b", 0, "white", None, None],
+        base,
     ]
     assert rows(a) == rows(c) == expected
     c.run("UPDATE store_thing SET color = 'of c' WHERE id = 1")
@@ -88,7 +93,7 @@ def test_an_old_node_carries_what_it_does_not_know_and_fills_it_in(node: Node, p
     b.run("DELETE FROM store_thing WHERE id = 3")
     c.sync_with("b")
     a.sync_with("b")
-    expected = [[1, "one", 5, "of c", 7, "1.50"], [2, "edited", 0, "green", None, None]]
+    expected = [[1, "one", 5, "of c", 7, "1.50"], [2, "edited", 0, "green", None, None], base]
     assert rows(a) == rows(c) == expected
     assert "3" not in carried(b)
     # B is migrated: what it carried goes into its columns, and beats what its data migration wrote

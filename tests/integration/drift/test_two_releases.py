@@ -61,6 +61,8 @@ def test_what_one_side_only_has_is_left_out_and_said_once(node: Node) -> None:
     b.meet("a", a)
     _, said = b.sync_with("a")
     assert "store.Other: color" in said
+    a.do("answer = run('sync_status')")
+    assert "from_b: store.Other: color do not come from this peer: left out." in a.do("answer.out")
 
 
 def test_a_field_whose_type_differs_stops_its_model_alone(node: Node) -> None:
