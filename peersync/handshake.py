@@ -179,7 +179,9 @@ def _match(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> None:
     if found.converted:
         agreement.converted[label] = found.converted
     if found.alone:
-        agreement.left_out.append(f"{label}: {', '.join(found.alone)} travel at one side only: left out.")
+        agreement.left_out.append(
+            f"{label}: {', '.join(found.alone)} travel at one side only: left out until both sides have them."
+        )
     if model.pk != other.pk:
         agreement.own_numbers.add(label)
 

@@ -118,7 +118,7 @@ def _note(report: TransferReport, peer: str, started: Any) -> None:
             Peer.objects.using(alias).create(name=peer, **changes)
         if transfer_is_idle(report) and Run.objects.using(alias).filter(peer=peer).exists():
             return
-        if error and _failed_again(report, peer, started, error):
+        if (error or (stopped and not _moved(report))) and _failed_again(report, peer, started, error or stopped):
             return
         Run.objects.using(alias).create(
             peer=peer,
@@ -136,17 +136,20 @@ def _failed_again(report: TransferReport, peer: str, started: Any, error: str) -
     """A peer that is away is tried every few seconds: the same failure again is the same row, with a new time."""
     from peersync.models import Run
 
-    runs = Run.objects.using(settings().master).filter(peer=peer)
+    runs = Run.objects.using(settings().master).filter(peer=peer, source=report.source, target=report.target)
     last = runs.order_by("-id").first()
-    if last is None or (last.source, last.target, last.error) != (report.source, report.target, error):
+    if last is None or last.error != error:
         return False
     return bool(runs.filter(pk=last.pk).update(started=started, seconds=report.seconds))
 
 
 def transfer_is_idle(report: TransferReport) -> bool:
     """Whether it went well and changed nothing."""
-    moved = any(f.created or f.updated or f.deleted or f.conflicts for f in report.models.values())
-    return report.status == "ok" and not moved
+    return report.status == "ok" and not _moved(report)
+
+
+def _moved(report: TransferReport) -> bool:
+    return any(f.created or f.updated or f.deleted or f.conflicts for f in report.models.values())
 
 
 def compare(peer: str | Replica, options: Options | None = None) -> dict[str, Differences]:

@@ -125,6 +125,8 @@ def _transfer(alias: str, job: Job, step: str) -> PeersyncError | None:
         job.report(report)
     for text in report.warnings:
         say_once(job.name, text)
+    for label, why in report.stopped.items():
+        say_once(job.name, f"{label} was left as it is: {why}")
     return report.error
 
 

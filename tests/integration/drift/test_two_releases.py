@@ -85,6 +85,10 @@ def test_a_field_whose_type_differs_stops_its_model_alone(node: Node) -> None:
     assert '"status": "incomplete"' in found
     assert '"code": "schema_differs"' in found
     assert a.rows("store_thing", "id", "name") == [[1, "one"], [2, "two"]]
+    a.sync_with("b", "both", status=1)
+    before = a.rows("peersync_run", "id")
+    a.sync_with("b", "both", status=1)
+    assert a.rows("peersync_run", "id") == before, "the same again is no new run"
     a.deploy(later(new, change))
     a.sync_with("b", "both")
     assert b.rows("store_other", "id") == [[1]]
