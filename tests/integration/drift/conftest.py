@@ -33,3 +33,9 @@ def mixed_or_lite(request: pytest.FixtureRequest, make_nodes: Callable[..., Any]
     aliases = ("a", "b") if request.param == "sqlite" else ("a", "pg_b")
     make_nodes(*aliases, "c")
     return Pair(settings, *aliases)
+
+
+@pytest.fixture
+def pair(make_nodes: Callable[..., Any], settings: Any) -> Pair:
+    make_nodes("a", "b", "c")
+    return Pair(settings, "a", "b")
