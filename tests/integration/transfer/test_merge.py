@@ -181,10 +181,13 @@ def test_under_another_policy_no_marks_travel(pair: Pair) -> None:
     assert [row.fields for row in batch.rows] == [None]
 
 
-def test_a_contradiction_of_policies_is_refused(pair: Pair) -> None:
-    pair.configure("zoo.Parent", PEERS={pair.b: {"CONFLICT": {"zoo.Parent": "merge"}}})
+def test_a_contradiction_of_policies_stops_the_model(pair: Pair) -> None:
+    pair.configure("zoo.Parent", "zoo.Tag", PEERS={pair.b: {"CONFLICT": {"zoo.Parent": "merge"}}})
     Parent.objects.using(pair.a).create(id=1)
-    assert pair.failed().code == "role_conflict"
+    report = pair.push()
+    assert report.status == "incomplete"
+    assert {label: error.code for label, error in report.stopped.items()} == {"zoo.Parent": "role_conflict"}
+    assert set(report.models) == {"zoo.Tag"}
     assert sql(pair.b, "SELECT count(*) FROM zoo_parent") == [(0,)]
 
 
