@@ -230,8 +230,11 @@ def _by_earlier(
 
 
 def _akin(row: Row, state: State | None, node: str) -> bool:
-    """Whether both may be one row: of a row that somebody has from the other side, both sides know some change."""
-    if state is None or state.pre or row.base:
+    """Whether both may be one row: of a row that somebody has from the other side, both sides know some change.
+
+    What is looked up to be put back by hand has no version: it may be any.
+    """
+    if state is None or state.pre or row.base or not row.version:
         return True
     return bool(row.version.keys() & state.others.keys()) or node in row.version
 
