@@ -48,6 +48,10 @@ class Agreement:
     converted: dict[str, frozenset[str]] = field(default_factory=dict)
     """Fields that are of another type at the other side, where values of the one can be of the other."""
 
+    def both_empty(self, label: str) -> bool:
+        """Whether neither side has a row of the model."""
+        return all(info is not None and info.empty for info in (self.source.model(label), self.target.model(label)))
+
     def as_target(self) -> Caller:
         """The target, as it calls the source."""
         return caller_of(self.target)

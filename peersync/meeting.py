@@ -5,7 +5,7 @@ Where nobody said so, and it may be a mistake, the transfer stops before it writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 
 from peersync.comparing import Comparison, Side
 from peersync.errors import MatchNeeded
@@ -24,6 +24,7 @@ class Meeting:
     def __init__(self, agreement: Agreement, options: Options, source: Side, target: Side, *, remote: bool) -> None:
         self.agreement, self.options, self.remote = agreement, options, remote
         self.source, self.target = source, target
+        self._taken: list[Mapping[str, Progress]] = []
 
     def _infos(self, label: str) -> tuple[ModelInfo, ModelInfo]:
         found = self.agreement.source.model(label), self.agreement.target.model(label)
@@ -59,6 +60,13 @@ class Meeting:
         """What the source is told with the first page; None for a model whose rows are named otherwise."""
         return Match(self.said(label), self._infos(label)[1].base) if self.by_origin(label) else None
 
+    def taken(self) -> Generator[None, None, Mapping[str, Progress]]:
+        """How far the source has read the target, as it said when it was asked first: one call, and not one for each model."""
+        if not self._taken:
+            self._taken.append(self.source.replica.checkpoint(self.source.caller))
+            yield
+        return self._taken[0]
+
     def look(self, label: str, place: Progress) -> Iterator[None]:
         """Before a first contact: whether too many rows of one number differ. Each step is a call to a replica.
 
@@ -67,8 +75,7 @@ class Meeting:
         most = self._tolerated(label, place)
         if most is None:
             return
-        there = self.source.replica.checkpoint(self.source.caller).get(label)
-        yield
+        there = (yield from self.taken()).get(label)
         if there is not None and (there.baseline or there.compared):
             return  # the other way round they met already
         comparison = Comparison(self.source, self.target, label, self.agreement.names[label])

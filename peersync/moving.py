@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from peersync.comparing import Side
@@ -53,7 +54,7 @@ class Mover:
         assert self.agreement is not None  # noqa: S101  # the script has shaken hands before
         return self.agreement.source
 
-    @property
+    @cached_property
     def _meeting(self) -> Meeting:
         """Which rows of the two sides are one row."""
         sides = Side(self.source, self.asked), Side(self.target, self.sender)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -152,10 +153,12 @@ def _moved(report: TransferReport) -> bool:
     return any(f.created or f.updated or f.deleted or f.conflicts for f in report.models.values())
 
 
-def compare(peer: str | Replica, options: Options | None = None) -> dict[str, Differences]:
-    """What differs between this node and the peer, per model, by digests. Writes nothing.
+def compare(
+    peer: str | Replica, options: Options | None = None, *, warn: Callable[[str], None] | None = None
+) -> dict[str, Differences]:
+    """What differs between this node and the peer, per model, by digests. Writes nothing of the project's.
 
-    Raises any PeersyncError.
+    ``warn``: told of what the handshake found, such as that a copied database took a new node id. Raises any PeersyncError.
     """
     options = options or Options()
     near, far = own_replica(peer), replica_for(peer)
@@ -163,8 +166,14 @@ def compare(peer: str | Replica, options: Options | None = None) -> dict[str, Di
     for found in shake_hands(near, far, local="source", models=options.models):
         agreement = found
     assert agreement is not None  # noqa: S101  # shake_hands ends with an agreement, or raises
+    for text in dict.fromkeys(agreement.warnings):
+        if warn is not None:
+            warn(text)
     found_differences = {}
     for label, common in agreement.names.items():
+        if agreement.both_empty(label):
+            found_differences[label] = Differences()
+            continue
         # values of two types say the same in two ways
         names = tuple(name for name in common if name not in agreement.converted.get(label, ()))
         sides = Side(near, agreement.as_target()), Side(far, agreement.as_source())

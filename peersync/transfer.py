@@ -194,8 +194,7 @@ class Transfer(Mover):
         if self._meeting.by_origin(label):
             options["match"] = self._meeting.said(label)
         if options["proof"]:
-            taken = self.source.checkpoint(self.asked).get(label)
-            yield
+            taken = (yield from self._meeting.taken()).get(label)
             if taken is None or taken.cursor is None or taken.head is not None:
                 options["proof"] = False
             else:

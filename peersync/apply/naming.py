@@ -6,6 +6,7 @@ renamed here: what it sends then bears the former name, and so do the foreign ke
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -72,6 +73,9 @@ def local_keys(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
             del found[key]  # the name belongs to another row now
     keys = {p.row.key for p in pendings}
     found.update({key: pk for pk, key in claimed.items() if key in keys})
+    gone = {p.row.key for p in pendings if p.row.deleted and p.row.key not in found}
+    taken = set(found.values())
+    found.update({key: pk for key, pk in _before(session, model, gone).items() if pk not in taken})
     former = renamed_here(session).get(model.label, {})
     missing = [p for p in pendings if p.row.key not in found]
     if missing and former:
@@ -215,7 +219,7 @@ def _by_earlier(
     renamed += [row for key, row in waits.items() if key not in incoming]
     if not renamed:
         return {}
-    before = _find(session, model, [key for row in renamed for key in row.earlier])
+    before = _before(session, model, {key for row in renamed for key in row.earlier})
     known = states.load(session.connection, model.label, {*found.values(), *before.values()})
     claimed: dict[str, Key] = {}
     for row in renamed:
@@ -227,6 +231,38 @@ def _by_earlier(
         if pk is not None:
             claimed.setdefault(pk, row.key)
     return claimed
+
+
+def _before(session: Session, model: SyncModel, keys: Collection[Key]) -> dict[Key, str]:
+    """The rows that stand here under these earlier keys, or those of rows that were deleted.
+
+    Such a key is as old as the renaming, or the deletion, that left it behind: a row that is part of it may bear another
+    name since, and that may have been read already.
+    """
+    found = _find(session, model, list(keys))
+    targets = {str(field.target) for field in model.key if field.target is not None and not plain_reference(field)}
+    left = [key for key in keys if key not in found]
+    if not left or not targets:
+        return found
+    names = {label: _ever(session, label) for label in targets if label in session.view.registry.models}
+    now = {key: in_parts(model.key, key, names) for key in left}
+    standing = find_model(session.connection, model, list(now.values()))
+    return {**{key: standing[one] for key, one in now.items() if one in standing}, **found}
+
+
+def _ever(session: Session, label: str) -> dict[Key, Key]:
+    """Every former name of rows that stand here → the present one; but for those that several had, or that one has."""
+    with session.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pk_text, earlier FROM peersync_rowstate WHERE model = %s AND earlier IS NOT NULL AND NOT deleted",
+            [label],
+        )
+        former = {pk: unread_names(text, "", -1) for pk, text in cursor.fetchall()}
+    standing = Reader(session.connection, session.model(label)).by_pk(former)
+    counted = Counter(key for pk, keys in former.items() if pk in standing for key in keys)
+    now = {key: standing[pk].key for pk, keys in former.items() if pk in standing for key in keys if counted[key] == 1}
+    others = find_model(session.connection, session.model(label), list(now))
+    return {key: one for key, one in now.items() if key not in others}
 
 
 def _akin(row: Row, state: State | None, node: str) -> bool:

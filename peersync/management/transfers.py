@@ -116,7 +116,8 @@ class Session:
                     self.work.failed.append(one.name)
                     return
         if self.verify:
-            self.work.compared(sync.compare(one.peer, replace(self.options, repair=False)))
+            told = None if self.options.repair else self._warn  # the transfer has said it
+            self.work.compared(sync.compare(one.peer, replace(self.options, repair=False), warn=told))
 
     def to_delete(self, chosen: Sequence[Chosen]) -> int:
         """How many rows ``--mirror`` would delete: those that stand at the target only. Writes nothing."""

@@ -164,3 +164,33 @@ def test_all_of_it_at_three_nodes(pair: Pair, nodes: object) -> None:
     assert rows[0] == rows[1] == rows[2]
     assert len(rows[0]) == 1
     assert len(pair.rows(SkuNote, "sku__sku", "text", alias=c)) == 1
+
+
+@pytest.mark.parametrize("steps", [("pull", "push"), ("push", "pull")])
+def test_a_child_goes_from_a_parent_that_is_renamed_elsewhere(lite: Pair, steps: tuple[str, str]) -> None:
+    """What its tombstone is called is as old as its deletion."""
+    pair = lite
+    pair.configure("zoo.Sku", "zoo.SkuNote", IDENTITY=IDENTITY)
+    cat = Sku.objects.using(pair.a).create(sku="cat")
+    SkuNote.objects.using(pair.a).create(sku=cat, text="note")
+    pair.both()
+    SkuNote.objects.using(pair.a).all().delete()
+    rename(pair.b, "cat", "jay")
+    for step in steps:
+        getattr(pair, step)()
+    assert pair.rows(SkuNote, "sku__sku", "text") == []
+    settled(pair)
+
+
+@pytest.mark.parametrize("steps", [("pull", "push"), ("push", "pull")])
+def test_a_child_moves_away_from_a_parent_that_is_renamed_elsewhere(pair: Pair, steps: tuple[str, str]) -> None:
+    """The child's former name is as old as its move: the parent in it bears a new one, which was read since."""
+    cat, pig = (Sku.objects.using(pair.a).create(sku=name) for name in ("cat", "pig"))
+    SkuNote.objects.using(pair.a).create(sku=cat, text="note")
+    pair.both()
+    SkuNote.objects.using(pair.a).update(sku=pig)
+    rename(pair.b, "cat", "jay")
+    for step in steps:
+        getattr(pair, step)()
+    assert pair.rows(SkuNote, "sku__sku", "text") == [("pig", "note")]
+    settled(pair)
