@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.dispatch import Signal
 
-from peersync import bases, clock, progress, prune, telling
+from peersync import bases, clock, memory, progress, prune, telling
 from peersync.apply import open_conflicts, waiting
 from peersync.apply.accepting import REASON
 from peersync.apply.bulk import take_bulk
@@ -93,6 +93,9 @@ def _session(node: NodeRow, view: View, caller: Caller, batch: Batch, *, dry: bo
     session.overheard = bool(caller.name and view.registry.filtered)
     session.served = bool(caller.name)
     session.told = caller.told
+    for label in batch.models:
+        if view.filtered(label):  # what it let go is no longer its to write
+            memory.settle(node, batch.source, label, caller.told)
     if node.pruned_seq:
         session.consumed = _consumed(node)
     checkpoint.install = batch.source_install

@@ -71,6 +71,21 @@ def test_p3_a_row_made_anew_where_one_left_the_view(seen: Pair) -> None:
     assert x == "secret" or '"secret"' in str(kept)
 
 
+def test_p3_a_row_made_anew_where_one_left_for_what_it_hangs_on(lite: Pair) -> None:
+    """The row itself did not change, so whoever had it has seen all that it says; yet it is none of his any more."""
+    lite.configure("zoo.Parent", "zoo.Child", PEERS={lite.b: {"FILTER": {"zoo.Child": {"p__b": "n"}}}})
+    Parent.objects.using(lite.a).create(id=1)
+    Child.objects.using(lite.a).create(id=10, p_id=1, x="the owner's")
+    lite.both()
+    Parent.objects.using(lite.a).filter(pk=1).update(b="s")
+    lite.push()
+    assert ids(lite, Child, lite.b) == []
+    Child.objects.using(lite.b).create(id=10, p_id=1, x="anew")
+    lite.pull()
+    assert Child.objects.using(lite.a).get(pk=10).x == "the owner's"
+    assert waiting(lite.a) == [("zoo.Child", "[10]", "not_open")]
+
+
 def test_what_the_peer_writes_reaches_the_source(seen: Pair) -> None:
     Parent.objects.using(seen.b).filter(pk=1).update(x="edited at b")
     Parent.objects.using(seen.b).create(id=9, x="born at b")
