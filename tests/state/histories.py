@@ -32,6 +32,8 @@ class History:
     """Each node numbers its rows itself."""
     match: str = "pk"
     """Which of the rows of the start are one row, where equal numbers may be two."""
+    exits: str = "remove"
+    """What becomes of rows that leave the view."""
 
     @property
     def lines(self) -> list[str]:

@@ -32,6 +32,8 @@ class Judge:
         self._left: dict[tuple[int, Key], Content] = {}
         self.met: set[tuple[int, Key]] = set()
         """Target and key: a row that travelled between the two while it was in view."""
+        self.keeps: set[tuple[int, Key]] = set()
+        """Target and key: a row there that left its view, and may stay (FILTER_EXIT)."""
         self.shown: set[tuple[int, Key]] = set()
         """Of those, what the target held as the source has it, while it was in view."""
 
@@ -110,6 +112,10 @@ class Judge:
             # what was deleted at the source, and comes back out of view, is the target's own
             for places in (self.met, self.shown):
                 places -= {(t, key) for t, key in places if t == target and key not in rows[source]}
+            if self.world.exits == "keep":
+                left = {key for key in rows[target] if key in rows[source] and not self.visible(rows[source], key)}
+                back = {key for _, key in self.keeps if self.visible(rows[source], key)}
+                self.keeps = {(t, key) for t, key in self.keeps if key not in back} | {(target, key) for key in left}
             for key, row in rows[target].items():
                 same = rows[source].get(key)
                 alike = same is not None and same.content == row.content and self.visible(rows[source], key)
@@ -152,6 +158,8 @@ class Judge:
             return here is None
         covered = self.world.oracle.knows(Value(key, there.content), Value(key, here.content))
         place = (target, key)
+        if self.world.exits == "keep":
+            return True
         return place not in self.shown or not covered or place in self.kept
 
     # -- in the end
@@ -169,6 +177,8 @@ class Judge:
             for key, (a, b) in differences(rows[s], rows[t], listed).items():
                 if (s, t) in world.filtered and self._out_of_view(s, t, key, rows):
                     continue
+                if (t, key) in self.keeps and a is None:
+                    continue  # deleted behind its back
                 found.append(f"{key}: {'ABC'[s]} {a}, {'ABC'[t]} {b}")
             if (s, t) in world.filtered:
                 found += [f"{key} left the view, and stays" for key in self._left_behind(s, t, rows) - listed]

@@ -28,6 +28,7 @@ def play(history: History, databases: Sequence[NodeDatabase]) -> Verdict:
         filtered=history.filtered,
         born=history.born,
         match=history.match,
+        exits=history.exits,
     ) as world:
         try:
             world.begin(history.rows)
@@ -90,6 +91,7 @@ def told(history: History, verdict: Verdict) -> str:
             ("filtered", history.filtered),
             ("born", history.born),
             ("match", history.match),
+            ("exits", history.exits),
         )
     ]
     return "\n  ".join([f"{head} {' '.join(more)} rounds={history.rounds}", *verdict.trace])

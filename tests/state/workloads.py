@@ -34,6 +34,7 @@ class Workload:
     born: bool = False
     """Each node numbers its rows itself."""
     match: str = "pk"
+    exits: str = "remove"
 
     def history(self, seed: object) -> History:
         """The random history of that seed: the same each time."""
@@ -47,7 +48,17 @@ class Workload:
         lines = [operation(chance, kind, nodes, links) for kind in chosen]
         rounds = self.rounds if len(nodes) == 2 else None
         return History(
-            f"{seed}", "", "\n".join(lines), links, start, self.policy, self.filtered, rounds, self.born, self.match
+            f"{seed}",
+            "",
+            "\n".join(lines),
+            links,
+            start,
+            self.policy,
+            self.filtered,
+            rounds,
+            self.born,
+            self.match,
+            self.exits,
         )
 
     def _rows(self, chance: random.Random) -> str:
@@ -124,6 +135,7 @@ WORKLOADS = {
     "unique2": Workload(_PAIR, {"unique": 10, **CUTS}),
     "unique3": Workload(THREE, {"unique": 10}),
     "filter2": Workload(_PAIR, {"flag": 8, **CUTS}, filtered=PAIR, rounds=None),
+    "keepfilter2": Workload(_PAIR, {"flag": 8, **CUTS}, filtered=PAIR, rounds=None, exits="keep"),
     "restore2": Workload(_PAIR, {**_BACKUPS, **CUTS}, 40),
     "late2": Workload(_PAIR, _LATE, 45, rounds=None),
     "clone2": Workload(_PAIR, {"clone": 2}),

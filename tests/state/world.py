@@ -67,9 +67,14 @@ class World:
         filtered: Sequence[Link] = (),
         born: bool = False,
         match: str = "pk",
+        exits: str = "remove",
     ) -> None:
-        """`born`: each node numbers its rows itself, and they are named by their origin. `match`: those of the start."""
+        """`born`: each node numbers its rows itself, and they are named by their origin. `match`: those of the start.
+
+        `exits`: what becomes of rows that leave the view.
+        """
         self.born, self.match, self.tag = born, match, tables.FIRST_TAG
+        self.exits = exits
         count = 1 + max(max(link) for link in links)
         self.links, self.policy, self.filtered = tuple(links), policy, tuple(filtered)
         self.sites = [Site(index, database) for index, database in enumerate(databases[:count])]
@@ -88,6 +93,7 @@ class World:
         aliases = [site.alias for site in self.sites]
         tables.use(tables.BORN if self.born else tables.PLAIN)
         found = configuration(aliases, self.policy, self.filtered, born=self.born)
+        found["FILTER_EXIT"] = {"*": self.exits}
         settings = override_settings(SYNC_CONFIG={**found, "MATCH": {"*": self.match}})
         for site in self.sites:
             site.database.restore(prepared(site.database, self.policy, born=self.born))
