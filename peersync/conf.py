@@ -39,6 +39,7 @@ KEYS = (
     "SLAVE",
     "AUTO_SYNC",
     "CAPTURE",
+    "FILES",
     "MAX_CLOCK_SKEW",
     "MAX_CONFLICTS",
     "MAX_CASCADE",
@@ -74,6 +75,8 @@ class Limits:
     """Seconds that a long poll may wait for changes."""
     polls: int = 8
     """Long polls that one process holds at a time."""
+    file: int = 1 << 30
+    """Bytes of a file that this node takes from a peer (``FILES``)."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class Settings:
     """``background``, ``inline`` or ``off``."""
     capture: str = "triggers"
     """``triggers`` or ``signals``."""
+    files: tuple[str, ...] = ()
+    """Whose files travel: ``app.Model``, ``app.Model.field``, ``app.*``, ``*.*`` for all; none where it is empty."""
     max_clock_skew: int = 300
     """Seconds."""
     max_conflicts: int = 1000
@@ -268,6 +273,7 @@ _READERS: dict[str, Callable[[Values, Any, str], Any]] = {
     "SLAVE": Values.text,
     "AUTO_SYNC": _choice("background", "inline", "off"),
     "CAPTURE": _choice("triggers", "signals"),
+    "FILES": Values.files,
     "MAX_CLOCK_SKEW": Values.number,
     "MAX_CONFLICTS": Values.number,
     "MAX_CASCADE": Values.number,

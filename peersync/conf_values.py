@@ -19,6 +19,7 @@ Read = Callable[[Any, str], V | None]
 
 _LABEL = re.compile(r"\w+\.\w+")
 _PATTERN = re.compile(r"!?(\*\.\*|\w+\.(\*|\w+))")
+_FILES = re.compile(r"\*\.\*|\w+\.\*|\w+\.\w+(\.\w+)?")
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 POLICIES = ("latest", "master", "slave", "source", "target", "merge", "manual")
@@ -155,6 +156,20 @@ class Values:
                     'all as "*.*", and one to leave out as "!app_label.Model".',
                     where,
                 )
+        return names
+
+    def files(self, value: Any, where: str) -> tuple[str, ...] | None:
+        """True for the files of all models, False for none; or models and fields: ``app.Model``, ``app.Model.field``."""
+        if isinstance(value, bool):
+            return ("*.*",) if value else ()
+        if not isinstance(value, (list, tuple, set, frozenset, str)):
+            self.problems.wrong_type(where, "True, False, or a list of models and fields", value)
+            return None
+        names = self.names(value, where)
+        for name in names or ():
+            if not _FILES.fullmatch(name):
+                hint = 'Write a model as "app_label.Model", one of its fields as "app_label.Model.field".'
+                self.problems.note("value", f'{where} has "{name}".', hint, where)
         return names
 
     def by_model(self, value: Any, where: str, read: Read[V], *, star: bool = False) -> ByModel[V]:

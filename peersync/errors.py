@@ -18,9 +18,11 @@ PeersyncError
 │   ├── ReadOnlyReplica
 │   ├── TooManyConflicts
 │   ├── MatchNeeded         which rows of two histories are one row has to be said
+│   ├── FileUnreadable      the contents of a file are not to be had
 │   ├── NotInstalled        tables or node row missing
 │   └── FirstContactNeeded
 ├── Busy                    a lock was not to be had in time; retryable
+├── StorageFailed           the storage of files, or the disk, failed; retryable
 ├── CannotPutBack           a version that a record keeps cannot be written now
 └── PeerError               the peer could not be talked to
     ├── PeerUnreachable, PeerTimeout, TlsFailure, PeerUnavailable    retryable
@@ -152,6 +154,12 @@ class MatchNeeded(Refused):
     code = "match_needed"
 
 
+class FileUnreadable(Refused):
+    """The file is not here, or cannot be read now."""
+
+    code = "file_unreadable"
+
+
 class NotInstalled(Refused):
     """peersync's tables are missing in the database."""
 
@@ -168,6 +176,13 @@ class Busy(PeersyncError):
     """A lock was not to be had in time."""
 
     code = "busy"
+    retryable = True
+
+
+class StorageFailed(PeersyncError):
+    """The storage of files failed."""
+
+    code = "storage"
     retryable = True
 
 

@@ -15,6 +15,7 @@ from peersync import capture, memory, numbering, progress
 from peersync.apply import waiting
 from peersync.apply.records import LOST, record_replaced, write_records
 from peersync.conf import settings
+from peersync.files import waits
 from peersync.histories import given_up, rewound, take_new_id
 from peersync.progress import Checkpoint
 from peersync.records import Caller
@@ -53,7 +54,7 @@ def _meet(node: NodeRow, peer: str, caller: Caller) -> None:
     if former and former != caller.node:
         gone.add(former)
     for old in gone:
-        _drop(node, old)
+        _drop(node, old, caller.node)
     with node.connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO peersync_peer (name, node, install, told, last_contact, last_error, failures, lease_holder)"
@@ -69,7 +70,7 @@ def _meet(node: NodeRow, peer: str, caller: Caller) -> None:
     notice(node, name, caller.node)
 
 
-def _drop(node: NodeRow, former: str) -> None:
+def _drop(node: NodeRow, former: str, now: str) -> None:
     checkpoint = progress.load(node, former)
     if checkpoint.id is None:
         return
@@ -87,6 +88,9 @@ def _drop(node: NodeRow, former: str) -> None:
             [False, former],
         )
     write_records(node.connection, records)
+    if waits.some(node.connection, checkpoint.id):
+        successor = progress.load(node, now)
+        waits.hand_over(node.connection, checkpoint.id, progress.save(node, successor))
     checkpoint.progress = {}
     progress.save(node, checkpoint)
 
@@ -129,7 +133,7 @@ def told(node: NodeRow, checkpoint: Checkpoint, labels: Sequence[str]) -> int:
 def limits() -> dict[str, int]:
     """What this node takes: bytes of a body (as it travels and unpacked) and of a row, rows of a batch, seconds of a poll."""
     bounds = settings().limits
-    return {name: getattr(bounds, name) for name in ("body", "unpacked", "line", "batch", "wait")}
+    return {name: getattr(bounds, name) for name in ("body", "unpacked", "line", "batch", "wait", "file")}
 
 
 def place_of(connection: Any) -> tuple[str, bool]:

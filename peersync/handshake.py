@@ -34,6 +34,8 @@ class Agreement:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     bulk: dict[str, tuple[str, ...]] = field(default_factory=dict)
     filtered: frozenset[str] = frozenset()
+    files: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Per model the fields whose files travel: both sides said so."""
     own_numbers: set[str] = field(default_factory=set)
     """Models whose primary keys are of another type at the other side: rows do not bring theirs along."""
     warnings: list[str] = field(default_factory=list)
@@ -180,6 +182,9 @@ def _match(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> None:
     agreement.closed[label] = frozenset(other.closed)
     agreement.carried[label] = frozenset(model.fields) - set(other.fields) - set(other.closed)
     agreement.bulk[label] = _bulk(model, other)
+    both = set(model.files) & set(other.files)
+    if files := tuple(name for name in found.names if name in both):
+        agreement.files[label] = files
     if found.converted:
         agreement.converted[label] = found.converted
     if found.alone:

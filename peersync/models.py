@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from peersync.file_models import FileName, FileScan, FileWait
+
+__all__ = ["FileName", "FileScan", "FileWait"]
+
 
 class Node(models.Model):
     """One row: who this database is. Locked by whoever numbers or applies: one at a time."""

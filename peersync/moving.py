@@ -131,9 +131,9 @@ class Mover:
         outcome: Outcome = self.target.apply(self.sender, batch)
         self.log = [*self.log, (self.sender, batch)][-8:]
         for label, figures in outcome.figures.items():
-            self._count(label).add(figures)
+            self.count(label).add(figures)
             if self.options.progress is not None:
-                done = self._count(label)
+                done = self.count(label)
                 rows = done.created + done.updated + done.deleted + done.unchanged
                 self.options.progress(label, rows, None)
         for text in outcome.warnings:
@@ -144,5 +144,6 @@ class Mover:
     def _warn(self, text: str) -> None:
         self.report.warnings = tuple(dict.fromkeys([*self.report.warnings, text]))
 
-    def _count(self, label: str) -> Figures:
+    def count(self, label: str) -> Figures:
+        """What was done so far with the model."""
         return self.report.models.setdefault(label, Figures())

@@ -145,6 +145,8 @@ class ModelInfo:
     """Names of the fields that name a row, the primary key's where there is no identity."""
     closed: tuple[str, ...] = ()
     """Fields that the model has, and that are left out: nothing of them is wanted, nor carried for others."""
+    files: tuple[str, ...] = ()
+    """Names of the fields whose files travel, to and from here."""
 
 
 @dataclass(frozen=True, slots=True)

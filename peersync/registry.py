@@ -33,6 +33,7 @@ from peersync.columns import (
     sync_field,
 )
 from peersync.conf import PeerSettings, Settings, settings
+from peersync.filenames import is_file
 from peersync.generics import GenericId, generic_ids, targets_of
 from peersync.local_keys import LocalKey
 from peersync.lookups import Said, worded
@@ -86,6 +87,8 @@ class SyncModel:
     """What becomes, at the peer, of rows that leave its view: ``remove`` or ``keep``."""
     accept: Said = None
     """What a push may create or leave behind."""
+    files: tuple[str, ...] = ()
+    """Names of the fields whose files travel (``FILES``)."""
 
     @property
     def table(self) -> str:
@@ -155,6 +158,12 @@ class SyncModel:
         return tuple(field for field in self.fields if field.target)
 
     @cached_property
+    def file_fields(self) -> tuple[SyncField, ...]:
+        """The columns that name files, whether those travel or not; what names the row itself stays as it is."""
+        keys = {field.name for field in self.key}
+        return tuple(field for field in self.fields if names_file(field) and field.name not in keys)
+
+    @cached_property
     def generic_ids(self) -> tuple[GenericId, ...]:
         """The object ids that may point to rows which every node numbers for itself."""
         return tuple(field for field in self.fields if isinstance(field, GenericId))
@@ -204,6 +213,11 @@ class SyncModel:
         named += [[label, *identity_of(apps.get_model(label))] for label in sorted(self.generic_targets)]
         said = [self.label, sorted(self._shapes), list(self.identity), self.direction, named]
         return _digest(json.dumps(said))
+
+
+def names_file(field: SyncField) -> bool:
+    """Whether the column names a file of a storage, by a text."""
+    return is_file(field.raw.field) and field.raw.wire == "text" and not field.raw.field.primary_key
 
 
 class Registry:
@@ -337,10 +351,11 @@ class _Compiler:
         label = label_of(model)
         through = bool(model._meta.auto_created)
         identity = self._through_identity(model) if through else identity_of(model)
+        fields = self._with_generic_ids(model, identity, tuple(self._fields(model, label, identity)))
         return SyncModel(
             label,
             model,
-            self._with_generic_ids(model, identity, tuple(self._fields(model, label, identity))),
+            fields,
             identity,
             self._setting("conflict", label, "latest"),
             self._setting("direction", label, "both"),
@@ -348,7 +363,14 @@ class _Compiler:
             through,
             self._setting("filter_exit", label, "remove"),
             self._said("accept", label),
+            tuple(one.name for one in fields if one.name not in identity and self._with_files(label, one)),
         )
+
+    def _with_files(self, label: str, field: SyncField) -> bool:
+        """Whether the contents of the field's files travel."""
+        app = label.partition(".")[0]
+        meant = {text.lower() for text in ("*.*", f"{app}.*", label, f"{label}.{field.name}")}
+        return any(said.lower() in meant for said in self.conf.files) and names_file(field)
 
     def _through_tables(self, chosen: list[type[Model]]) -> Iterable[type[Model]]:
         """Automatic tables of many-to-many fields that travel: both ends are listed, and the field is not left out."""

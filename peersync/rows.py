@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 
-from peersync import generics, loose, origins, states
+from peersync import generics, localnames, loose, origins, states
 from peersync.codec import Convert, key_text
 from peersync.columns import plain_reference
 from peersync.errors import WireError
@@ -150,7 +150,8 @@ class Reader:
         self.columns.append(self.pk_sql)
         read = model.fields if fields is None else fields
         self._loose = [(place, f) for place, f in enumerate(read) if loose.dangles(f, model.key)]
-        self._content = [self._loose_node(f) if loose.dangles(f, model.key) else self._node(f, "t") for f in read]
+        files = {field.name for field in model.file_fields}
+        self._content = [self._content_node(f, files) for f in read]
         self._generic = generics.slots(read)
         names = model.names
         self._key = [
@@ -163,9 +164,19 @@ class Reader:
         self._flat = self._content == list(range(1, count + 1))
         self._count = count
 
-    def _leaf(self, alias: str, raw: RawColumn) -> int:
+    def _content_node(self, field: SyncField, files: set[str]) -> Node:
+        if loose.dangles(field, self.model.key):
+            return self._loose_node(field)
+        return self._file(field) if field.name in files else self._node(field, "t")
+
+    def _file(self, field: SyncField) -> int:
+        """The name under which the file travels, which may be another than it has here."""
+        column = f"t.{self.quote(field.column)}"
+        return self._leaf("t", field.raw, localnames.travelled(self.model.label, field.name, column))
+
+    def _leaf(self, alias: str, raw: RawColumn, column: str = "") -> int:
         codec = raw.on(self.connection)
-        column = f"{alias}.{self.quote(raw.name)}"
+        column = column or f"{alias}.{self.quote(raw.name)}"
         self.columns.append(codec.read_sql(column))
         index = len(self.columns) - 1
         self.texts[index] = codec.key_sql(column, self.connection.vendor)

@@ -11,7 +11,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from peersync import bases, states
+from django.db import connections
+
+from peersync import bases, localnames, states
 from peersync.collecting import Collector, opened
 from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
@@ -45,13 +47,15 @@ _PROBED = 100
 
 def bulk_encoding(model: SyncModel, vendor: str, *, filtered: bool) -> tuple[str, ...]:
     """The encodings of Bulk in which the model could travel: only where local values are wire values."""
-    if filtered or not model.plain_key or not all(_plain(field) for field in model.fields):
+    if filtered or model.files or not model.plain_key or not all(_plain(field) for field in model.fields):
         return ()
     return ("pgcopy",) if vendor == "postgresql" else ("tuples",)
 
 
 def bulk_allowed(view: View, model: SyncModel) -> bool:
     """Whether the peer may have the rows, and what they point to, unlooked at: no filter of its has a say in it."""
+    if model.file_fields and localnames.any_of(connections[view.alias], model.label):
+        return False  # some of its files travel under other names than the columns hold
     return not any(view.filtered(label) for label in (model.label, *(str(f.target) for f in model.foreign_keys)))
 
 

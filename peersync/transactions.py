@@ -140,6 +140,8 @@ def make_install(cursor: Any) -> None:
         "rowstate",
         "numberingpass",
         "quarantine",
+        "filewait",
+        "filescan",
         "checkpoint",
         "baseline",
         "filtermemory",

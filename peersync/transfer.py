@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from peersync.carrying import carry_files
 from peersync.errors import (
     CursorUnknown,
     FirstContactNeeded,
@@ -81,7 +82,7 @@ class Transfer(Mover):
         self.sender = replace(self.agreement.as_source(), pushed=self.local == "source")
         self.labels = list(self.agreement.names)
         for label in self.labels:
-            self._count(label)
+            self.count(label)
         if not self.labels:
             return
         if self.options.dry_run:
@@ -89,6 +90,9 @@ class Transfer(Mover):
             return
         yield from self._transfer(compare=self.options.repair or self.options.mirror)
         yield from self._finish()
+        read, self.report.read = self.report.read, None  # not before the files have come: who delivers tries again
+        yield from carry_files(self)
+        self.report.read = read
 
     def _transfer(self, *, compare: bool) -> Iterator[None]:
         """First contacts and full comparisons where they are due, then the feed."""

@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "tests.shapes",
     "tests.generic",
     "tests.keyed",
+    "tests.filed",
     "tests.single",
     "tests.kin",
 ]

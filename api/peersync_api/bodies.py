@@ -38,6 +38,12 @@ def read_lines(request: HttpRequest) -> Batch:
     return replace(batch, start=_place(batch, "start"), end=_place(batch, "end"))
 
 
+def read_bytes(request: HttpRequest) -> Iterator[bytes]:
+    """The body as it is, piece by piece. Raises AnswerCutOff, TooLarge or EncodingRefused on the way."""
+    limits = settings().limits
+    return _unpacked(request, limits.body, limits.body)
+
+
 def _place(batch: Batch, name: str) -> dict[str, Any]:
     """The place that the batch starts from or leads to, with the members that its kind needs."""
     given = dict(getattr(batch, name))

@@ -16,6 +16,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
 from peersync.conf import Limits
@@ -67,6 +68,7 @@ _TITLES = {
     429: "Too many refused tokens",
     500: "A mistake of the server",
     503: "Not now",
+    507: "No room, or the storage failed",
 }
 SETTINGS = {
     "TITLE": "peersync",
@@ -147,6 +149,8 @@ class PeersyncSchema(AutoSchema):
     def get_request_serializer(self) -> Any:
         view: Any = self.view
         found = view.takes.get(self.method)
+        if isinstance(found, str):
+            return {found: OpenApiTypes.BINARY}
         return {LINES: _lines()} if found is BATCH else found
 
     def map_parsers(self) -> list[str]:
@@ -173,6 +177,8 @@ class PeersyncSchema(AutoSchema):
         left_out = set() if "{model}" in self.path else {404}
         if self.method == "GET":
             left_out |= {413, 415}
+        if "/files/" not in self.path:
+            left_out.add(507)
         return [status for status in _TITLES if status not in left_out]
 
 

@@ -75,6 +75,7 @@ STATUSES: Mapping[type[PeersyncError], int] = {
     Throttled: 429,
     errors.Busy: 503,
     Unavailable: 503,
+    errors.StorageFailed: 507,
 }
 """In this order; UnknownModel is 404 where the path names the model."""
 
@@ -91,6 +92,7 @@ CODES: Mapping[int, tuple[str, ...]] = {
     429: ("throttled",),
     500: ("internal",),
     503: ("busy", "unavailable"),
+    507: ("storage",),
 }
 """Which codes come with which status: what ``openapi.yaml`` promises."""
 

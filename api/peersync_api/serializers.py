@@ -26,6 +26,7 @@ from peersync_api.shapes import (
     VERSION,
     listing,
     mapping,
+    members,
     schema_of,
 )
 
@@ -109,6 +110,68 @@ class KeysSerializer(serializers.Serializer[Any]):
     """The rows that are asked for."""
 
     keys = Shape({**listing(KEY), "minItems": 1})
+
+
+_ASKED = {"key": KEY, "field": TEXT, "name": TEXT, "salt": TEXT}
+_INFO = {"state": {"type": "string", "enum": ["here", "missing", "none", "unreadable"]}, "size": COUNT, "digest": TEXT}
+_STATE = {
+    "offset": {"type": ["integer", "null"], "minimum": 0, "description": "Bytes that have come; null: send none."}
+}
+
+
+class FilesAskedSerializer(serializers.Serializer[Any]):
+    """Files that are asked for: of which row, in which field, under which name; what the digest is to begin with."""
+
+    files = Shape({**listing(members(_ASKED)), "minItems": 1})
+
+
+class FileInfosSerializer(serializers.Serializer[Any]):
+    """What the source has of them, in order; where reading takes long, of the first ones only."""
+
+    files = Shape(listing(members(_INFO)))
+
+
+class FileContentSerializer(serializers.Serializer[Any]):
+    """The file whose contents are asked for, from an offset on."""
+
+    key = Shape(KEY)
+    field = text()
+    name = text()
+    offset = Shape(COUNT)
+
+
+class FilesWantedSerializer(serializers.Serializer[Any]):
+    """Fields whose files both sides synchronise, and the number behind which the page begins."""
+
+    fields = Shape(mapping(listing(TEXT)))  # type: ignore[assignment]  # the name on the wire
+    after = Shape(COUNT)
+
+
+class FilePageSerializer(serializers.Serializer[Any]):
+    """Files that the target waits for; on the last page also how many of each model wait because something is wrong."""
+
+    wants = Shape(listing(members({"number": COUNT, "model": LABEL, **_ASKED})))
+    after = Shape(COUNT)
+    done = serializers.BooleanField()
+    waiting = Shape(mapping(COUNT))
+
+
+class FileOffersSerializer(serializers.Serializer[Any]):
+    """What the source has of files that the target waits for, by their numbers."""
+
+    offers = Shape(listing(members({"number": COUNT, **_INFO})))
+
+
+class FileStateSerializer(serializers.Serializer[Any]):
+    """What of a file is to be sent."""
+
+    offset = Shape(_STATE["offset"])
+
+
+class FileStatesSerializer(serializers.Serializer[Any]):
+    """The same of each, in order."""
+
+    states = Shape(listing(members(_STATE)))
 
 
 class BatchHeaderSerializer(serializers.Serializer[Any]):

@@ -24,6 +24,7 @@ from peersync_api.problems import problem_line
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
+BYTES = "application/octet-stream"
 
 _CHUNK = 1 << 16
 """Bytes that are sent at a time, before packing."""
@@ -56,6 +57,27 @@ def batch_response(request: HttpRequest, batch: Batch, *, started: float) -> Htt
     asynchronous = isinstance(request, ASGIRequest)
     content: Any = _async(pieces) if asynchronous else pieces
     return _dressed(StreamingHttpResponse(content, content_type=LINES), packed=packed)
+
+
+def bytes_response(request: HttpRequest, pieces: Iterator[bytes]) -> HttpResponseBase:
+    """Contents as they are. What goes wrong before the first byte is raised; an answer ends in time, or is cut off."""
+    first = next(pieces, b"")
+    if not first:
+        response = HttpResponse(b"", content_type=BYTES)
+        response["Content-Length"] = "0"
+        return _dressed(response, packed=False)
+    content: Any = _in_time(first, pieces, time.monotonic() + settings().limits.answer_seconds)
+    if isinstance(request, ASGIRequest):
+        content = _async(content)
+    return _dressed(StreamingHttpResponse(content, content_type=BYTES), packed=False)
+
+
+def _in_time(first: bytes, pieces: Iterator[bytes], until: float) -> Iterator[bytes]:
+    yield first
+    for piece in pieces:
+        yield piece
+        if time.monotonic() > until:
+            return
 
 
 def takes_gzip(request: HttpRequest) -> bool:

@@ -118,6 +118,25 @@ class QuarantineAdmin(ReadOnly):
         return [obj.model, *(str(need[0]) for need in json.loads(obj.needs or "[]"))]
 
 
+@admin.register(models.FileWait)
+class FileWaitAdmin(ReadOnly):
+    list_display = ("model", "pk_text", "field", "name", "reason", "listed", "tried", "since")
+    list_filter = ("listed", "reason", "model")
+    contents = ("pk_text", "name", "detail", "digest", "size")
+
+
+@admin.register(models.FileName)
+class FileNameAdmin(ReadOnly):
+    list_display = ("model", "field", "name", "local")
+    contents = ("pk_text", "name", "local")
+
+
+@admin.register(models.FileScan)
+class FileScanAdmin(ReadOnly):
+    list_display = ("model", "field", "done")
+    contents = ("after",)
+
+
 @admin.register(models.RowState)
 class RowStateAdmin(ReadOnly):
     list_display = ("model", "pk_text", "seq", "deleted", "sender")

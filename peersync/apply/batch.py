@@ -23,6 +23,7 @@ from peersync.apply.untold import count
 from peersync.conf import settings
 from peersync.conf_values import MATCHES
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WireError, WrongTarget
+from peersync.files.waits import look_again
 from peersync.histories import check_points
 from peersync.records import Batch, Caller, Figures, Key, Match, Outcome, Row
 from peersync.transactions import NodeRow, writing
@@ -223,6 +224,8 @@ def _held(session: Session) -> dict[str, int]:
 def _take_rows(session: Session) -> int:
     """Take the page in; how many of its rows stand here then."""
     bulk = session.batch.bulk
+    if session.batch.kind == "snapshot" and session.model(session.batch.models[0]).file_fields:
+        look_again(session.connection, session.checkpoint.id, session.batch.models[0])
     rows = session.batch.rows if bulk is None else take_bulk(session)
     if rows is None:
         return bulk.count if bulk is not None else 0

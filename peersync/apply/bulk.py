@@ -17,6 +17,7 @@ from peersync.apply.session import Session
 from peersync.apply.write import Writer
 from peersync.copying import copy_in, escaped
 from peersync.errors import WireError
+from peersync.files import waits
 from peersync.loose import is_number
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
@@ -87,6 +88,9 @@ class _Loader:
                 with capture.off(self.connection, [self.model.table]):
                     self._copy() if self.bulk.encoding == "pgcopy" else self._insert()
                 self._check()
+                if self.model.file_fields:
+                    checkpoint = self.session.checkpoint.id
+                    waits.note_range(self.connection, checkpoint, self.model, self.within, self.pair)
                 if not self._stateless():
                     self._states()
         except DatabaseError:

@@ -15,10 +15,12 @@ from django.db.migrations.operations import RenameField
 from peersync import capture, gaps, states
 from peersync.apply.blocks import Block, Place
 from peersync.apply.defaults import opening
+from peersync.apply.filed import note_files, write_files
 from peersync.apply.isolate import halve
 from peersync.apply.session import Pending, Session
 from peersync.apply.values import Values
 from peersync.apply.write import Writer, by_fields
+from peersync.files import waits
 from peersync.progress import Checkpoint
 from peersync.records import START, Batch, Row
 from peersync.registry import SyncModel, registry
@@ -119,7 +121,7 @@ class _Filling:
             return None
         carried = {n: v for n, v in carried.items() if n not in self.guarded or self.blank(n, own[n])}
         row = Row(self.model.label, stored.key, {}, tuple(carried.values()))
-        pending = Pending(row, self.node.node, self.node.install, tuple(carried), waiting=0)
+        pending = Pending(row, state.sender or waits.ANYBODY, self.node.install, tuple(carried), waiting=0)
         pending.local.pk, pending.local.content = state.pk, tuple(own[name] for name in carried)
         return pending
 
@@ -136,6 +138,10 @@ class _Filling:
         with capture.off(connection, [self.model.table]):
             for group in by_fields(fitting):
                 halve(self.session, group, writer.update, culprits)
+        for pending in fitting:
+            if pending.place not in culprits:
+                note_files(self.session, pending)
+        write_files(self.session)
         return {pending.place for pending in fitting} - culprits.keys()
 
     def _forget(self, found: Sequence[State], left: set[Place], rows: Any) -> None:

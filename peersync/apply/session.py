@@ -10,6 +10,7 @@ from peersync.apply.defaults import opening
 from peersync.apply.own_policies import PolicyFailed, rule_of
 from peersync.conf import settings
 from peersync.errors import UnknownField, UnknownModel, WireError
+from peersync.files.waits import Place
 from peersync.openings import Opening, decide_opened
 from peersync.progress import Checkpoint
 from peersync.records import Batch, Figures, Key, Row
@@ -88,6 +89,10 @@ class Session:
     written: dict[str, list[str]] = field(default_factory=dict)
     """Local primary keys that were written, per model (for the signal)."""
     warnings: list[str] = field(default_factory=list)
+    files: dict[str, list[Place]] = field(default_factory=dict)
+    """Source → files whose names rows were given, to be noted as waiting (:mod:`peersync.files.waits`)."""
+    names_from: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    """Of what is put back: label, field and name of a file that a peer named → that peer."""
     _facts: dict[tuple[str, str, tuple[str, ...]], Facts] = field(default_factory=dict)
     _openings: dict[str, Opening] = field(default_factory=dict)
     answered: Mapping[tuple[str, Key], tuple[tuple[str, ...], tuple[Any, ...] | None]] = field(default_factory=dict)
@@ -137,8 +142,7 @@ class Session:
         found = self.view.registry.models.get(label)
         if found is None:
             raise UnknownModel(f"The model {label!r} is not synchronised with this peer.")
-        towards = {"master-to-slave": "slave", "slave-to-master": "master"}.get(found.direction)
-        if towards is not None and self.role != towards:
+        if not travels_to(found.direction, self.role):
             raise UnknownModel(f"The model {label!r} does not travel in this direction.")
         return found
 
@@ -234,6 +238,12 @@ def decide_all(session: Session, pendings: Iterable[Pending], forced: frozenset[
             pending.decision, pending.failed = None, str(failed)
 
 
+def travels_to(direction: str, role: str | None) -> bool:
+    """Whether rows of a model with that DIRECTION are taken in by a node of that role."""
+    towards = {"master-to-slave": "slave", "slave-to-master": "master"}.get(direction)
+    return towards is None or role == towards
+
+
 def own_role(alias: str, peer: str) -> str | None:
     """``master`` or ``slave``: what this node is towards the peer; None where nobody said so."""
     conf = settings()
@@ -245,4 +255,4 @@ def own_role(alias: str, peer: str) -> str | None:
     return conf.role
 
 
-__all__ = ["Pending", "Session", "check_fields", "decide_all", "own_role"]
+__all__ = ["Pending", "Session", "check_fields", "decide_all", "own_role", "travels_to"]

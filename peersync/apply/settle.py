@@ -17,6 +17,7 @@ from peersync.apply.cascade import carry_out
 from peersync.apply.circles import numbers_ahead
 from peersync.apply.constraints import Plan, Weigher
 from peersync.apply.exchange import Exchange, allowed, turns
+from peersync.apply.filed import note_files, write_files
 from peersync.apply.indexes import has_exclusions
 from peersync.apply.isolate import Clash, Poison, Unnamed, collides, guarded, reason
 from peersync.apply.loading import load
@@ -392,6 +393,8 @@ def _finish(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
             saved.append(state)
         if decision.write:
             session.written.setdefault(pending.row.model, []).append(pending.local.pk or "")
+            note_files(session, pending)
+    write_files(session)
     for label, pks in moved.items():
         states.delete(session.connection, label, pks)
     states.save(session.connection, saved)

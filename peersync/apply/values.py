@@ -10,6 +10,7 @@ from peersync.apply import pointers
 from peersync.apply.session import Pending
 from peersync.codec import Codec, converted, is_odd
 from peersync.errors import WireError
+from peersync.filenames import why_refused
 from peersync.generics import GenericId, formed, is_gone
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import key_json
@@ -76,6 +77,8 @@ class Values:
             value = value if made is None else made
         if not codec.valid(value):
             self._judge(pending, field, codec, value)
+        elif field.name in self.model.files and value != here and (why := why_refused(field.raw.field, value)):
+            pending.unfit = pending.unfit or f"{field.name}: {why}"
         elif codec.alike is not None and here is not None and value != here and codec.alike(value) == codec.alike(here):
             return here
         return value

@@ -11,6 +11,7 @@ from peersync.apply.pointers import Pointers
 from peersync.apply.session import Pending, Session
 from peersync.codec import held, is_odd, key_text
 from peersync.generics import GenericId
+from peersync.localnames import to_write
 from peersync.records import Key
 from peersync.registry import RawColumn, SyncField, SyncModel
 from peersync.rows import as_key, buried, find, find_model, local_value, plain_reference
@@ -49,6 +50,9 @@ class Writer:
             if field.loose:
                 heres = [None if p.local.content is None else p.local.content[place] for p in pendings]
                 wires = [loose.settled(field, *pair) for pair in zip(wires, heres, strict=True)]
+            if field in self.model.file_fields:
+                pks = [p.local.pk if p.local.content is not None else None for p in pendings]
+                wires = to_write(self.connection, self.model, field, wires, pks)
             values.append(self._local(field, wires) if field.target else self._encoded(field, wires, odd=odd))
         return fields, values
 

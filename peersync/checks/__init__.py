@@ -10,7 +10,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Tags, register
 
 from peersync import conf
-from peersync.checks import databases, filters, form, models, names, roles, sizes, travel
+from peersync.checks import databases, files, filters, form, models, names, roles, sizes, travel
 from peersync.checks.messages import has_errors
 
 __all__ = ["check_database", "check_settings", "connect"]
@@ -31,7 +31,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         return found
     found += models.check(settings)
     if not has_errors(found):
-        found += [*travel.check(settings), *filters.check(settings)]
+        found += [*travel.check(settings), *filters.check(settings), *files.check(settings)]
     return found
 
 

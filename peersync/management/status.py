@@ -15,6 +15,7 @@ from peersync.clock import now_ms
 from peersync.conf import settings
 from peersync.delivery import local_alias, reachable
 from peersync.errors import NotInstalled
+from peersync.file_models import FileWait
 from peersync.models import Conflict, Journal, Node, Peer, Quarantine, RowState, Run
 from peersync.rows import key_from_json
 from peersync.telling import sentences_of
@@ -70,7 +71,7 @@ class Status:
     runs: list[dict[str, Any]]
     warnings: list[str]
     waiting: list[tuple[str, str]]
-    """The first rows in quarantine: which, and why."""
+    """The first rows in quarantine, and rows whose files are: which, and why."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -91,7 +92,8 @@ def read() -> Status:
             raise NotInstalled(f"The database {alias!r} has no node yet.", hint="Run: manage.py migrate")
         peers = [_peer(alias, name, row) for name, row in _rows(alias).items()]
         listed = Quarantine.objects.using(alias).filter(listed=True)
-        waiting = listed.count()
+        files = FileWait.objects.using(alias).filter(listed=True)
+        waiting = listed.count() + files.count()
         kept = Conflict.objects.using(alias)
         records = kept.count()
         return Status(
@@ -103,7 +105,10 @@ def read() -> Status:
             waiting,
             _runs(alias),
             [*_silent(peers), *_sizes(alias, records, waiting)],
-            [(named((one.model, key_from_json(one.key))), one.detail) for one in listed.order_by("pk")[:SHOWN]],
+            [
+                *((named((one.model, key_from_json(one.key))), one.detail) for one in listed.order_by("pk")[:SHOWN]),
+                *((f"{one.model} {one.pk_text}", one.detail) for one in files.order_by("pk")[:SHOWN]),
+            ][:SHOWN],
         )
 
 

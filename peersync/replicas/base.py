@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
+from peersync.file_records import FileInfo, FilePage, FileState, FileWant
 from peersync.records import (
     Batch,
     Caller,
@@ -16,6 +17,8 @@ from peersync.records import (
     Progress,
     Range,
 )
+
+T = TypeVar("T")
 
 
 class Replica(Protocol):
@@ -73,5 +76,39 @@ class Replica(Protocol):
         """The rows of these keys, in their order, as they stand now; kind ``none`` for what has neither row nor state.
 
         Raises WireError where there is no key, or one that is not of the form that the model's keys have.
+        """
+        ...
+
+    # ------------------------------------------------------------------ contents of files
+
+    def file_wants(self, caller: Caller, fields: Mapping[str, Sequence[str]], after: int) -> FilePage:
+        """As a target: which files of the caller's rows have not come here yet, behind that number.
+
+        ``fields``: per model those whose files both sides synchronise.
+        """
+        ...
+
+    def file_infos(self, caller: Caller, wants: Sequence[FileWant]) -> list[FileInfo]:
+        """As a source: what stands here of these files, in order; of the first ones only where reading them takes long.
+
+        A row that the caller may not see is as one that does not stand here. Raises UnknownModel, UnknownField, WireError.
+        """
+        ...
+
+    def file_offers(self, caller: Caller, offers: Sequence[tuple[int, FileInfo]]) -> list[FileState]:
+        """As a target, told by number what the source has: what of each is to be sent. Raises StorageFailed."""
+        ...
+
+    def file_read(self, caller: Caller, want: FileWant, offset: int, take: Callable[[Iterator[bytes]], T]) -> T:
+        """As a source: what ``take`` makes of the contents from ``offset`` on, or of as much of them as comes in one go.
+
+        Raises FileUnreadable.
+        """
+        ...
+
+    def file_write(self, caller: Caller, number: int, offset: int, pieces: Iterator[bytes]) -> FileState:
+        """As a target: take contents in from ``offset`` on; what is still to be sent then. Raises StorageFailed.
+
+        What ``pieces`` raises is raised; what had come is kept.
         """
         ...

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
 
 from peersync import bases, clock, digests, feed, greeting, numbering, progress, snapshot, standing, watching
 from peersync.apply import apply_batch, filling
-from peersync.apply.session import own_role
+from peersync.apply.session import own_role, travels_to
 from peersync.conf import require_sound
 from peersync.errors import UnknownField, UnknownModel, WireError
+from peersync.file_records import FileInfo, FilePage, FileState, FileWant
+from peersync.files import reading as files_here
+from peersync.files import waits
+from peersync.files.storing import Store
 from peersync.histories import newest_passes, point_at, retired_of, take_new_id
 from peersync.records import (
     PROTOCOL,
@@ -33,6 +37,7 @@ from peersync.undecoded import forgiving
 from peersync.views import View
 
 DEFAULT_LIMIT = 2000
+T = TypeVar("T")
 
 
 class DatabaseReplica:
@@ -123,6 +128,7 @@ class DatabaseReplica:
                 *bases.matching(connection, model, asker),
                 key=tuple(field.name for field in model.key),
                 closed=model.closed,
+                files=model.files,
             )
 
     def renew(self, common: Point) -> str:
@@ -221,6 +227,35 @@ class DatabaseReplica:
     def apply(self, caller: Caller, batch: Batch) -> Outcome:
         """See :meth:`peersync.replicas.base.Replica.apply`."""
         return apply_batch(self.view, caller, batch)
+
+    # ------------------------------------------------------------------ contents of files
+
+    def file_wants(self, caller: Caller, fields: Mapping[str, Sequence[str]], after: int) -> FilePage:
+        """See :meth:`peersync.replicas.base.Replica.file_wants`."""
+        taken = self._taken()
+        return waits.page(self.view, caller, {label: fields[label] for label in fields if label in taken}, after)
+
+    def file_infos(self, caller: Caller, wants: Sequence[FileWant]) -> list[FileInfo]:
+        """See :meth:`peersync.replicas.base.Replica.file_infos`."""
+        return files_here.infos(self.view, caller, wants)
+
+    def file_offers(self, caller: Caller, offers: Sequence[tuple[int, FileInfo]]) -> list[FileState]:
+        """See :meth:`peersync.replicas.base.Replica.file_offers`."""
+        return Store(self.view, caller, self._taken()).offers(offers)
+
+    def file_read(self, caller: Caller, want: FileWant, offset: int, take: Callable[[Iterator[bytes]], T]) -> T:
+        """See :meth:`peersync.replicas.base.Replica.file_read`."""
+        return files_here.read(self.view, caller, want, offset, take)
+
+    def file_write(self, caller: Caller, number: int, offset: int, pieces: Iterator[bytes]) -> FileState:
+        """See :meth:`peersync.replicas.base.Replica.file_write`."""
+        return Store(self.view, caller, self._taken()).write(number, offset, pieces)
+
+    def _taken(self) -> frozenset[str]:
+        """Labels of the models whose rows are taken in from this peer."""
+        role = own_role(self.alias, self.peer)
+        models = self.view.registry.models
+        return frozenset(label for label, model in models.items() if travels_to(model.direction, role))
 
 
 __all__ = ["DEFAULT_LIMIT", "DatabaseReplica"]

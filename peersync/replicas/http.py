@@ -22,6 +22,7 @@ from peersync.records import (
     Progress,
     Range,
 )
+from peersync.replicas.http_files import HttpFiles
 from peersync.replicas.http_session import LINES, Call, Retries, Transport
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _GROW_AFTER = 8
 """So many good pages, and the next may be twice as large again."""
 
 
-class HttpReplica:
+class HttpReplica(HttpFiles):
     """The node behind ``url``, as a :class:`peersync.replicas.base.Replica`.
 
     Reads are tried again by themselves, with fewer rows where that may help. An ``apply`` that may need a

@@ -38,6 +38,7 @@ T = TypeVar("T")
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
+BYTES = "application/octet-stream"
 PROBLEM = "application/problem+json"
 _PACK_ABOVE = 1024
 _CHUNK = 1 << 16
@@ -80,6 +81,8 @@ class Call:
     answer: str = JSON
     wait: float = 0
     """Seconds of long polling that the answer may take longer."""
+    most: int = 0
+    """Bytes that the answer may have; 0: as LIMITS say."""
 
 
 class TokenAuth(requests.auth.AuthBase):
@@ -180,7 +183,7 @@ class Transport:
         body = call.body
         if body is not None:
             headers["Content-Type"] = call.sends
-            if len(body) > _PACK_ABOVE:
+            if len(body) > _PACK_ABOVE and call.sends != BYTES:  # most files are packed already
                 body = gzip.compress(body, compresslevel=1, mtime=0)
                 headers["Content-Encoding"] = "gzip"
         direct: Any = {"http": None, "https": None, "all": None} if self._direct else None
@@ -209,7 +212,7 @@ class Transport:
         chunks = self._begun(response)
         if kind != call.answer:
             raise http_errors.not_peersync(self.name, self.place, f"a page of type {kind or 'nothing'}")
-        return self._bytes(response, chunks, self.limits.body, self.limits.unpacked)
+        return self._bytes(response, chunks, call.most or self.limits.body, call.most or self.limits.unpacked)
 
     @staticmethod
     def _begun(response: requests.Response) -> Iterator[bytes]:

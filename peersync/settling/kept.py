@@ -38,6 +38,8 @@ class Kept:
     open: bool
     stamp: int = 0
     """The later one of the two versions."""
+    source: str = ""
+    """Node id of the peer that one of them came from."""
 
     @property
     def name(self) -> str:
@@ -89,6 +91,7 @@ def read(node: NodeRow, number: int) -> Kept:
         tuple(json.loads(found.cascade)),
         found.open,
         found.stamp,
+        found.source,
     )
 
 

@@ -12,7 +12,7 @@ from peersync.errors import CannotPutBack
 from peersync.progress import Checkpoint
 from peersync.records import START, Batch
 from peersync.registry import Registry, SyncModel, registry, stand_in
-from peersync.settling.kept import Kept
+from peersync.settling.kept import SIDES, Kept
 from peersync.transactions import NodeRow
 from peersync.views import View
 
@@ -50,6 +50,12 @@ def own_session(node: NodeRow, kept: Kept) -> OwnSession:
     nothing = Batch("rows", node.node, node.install, node.node, (), {}, {}, {}, {}, START, ())
     session = OwnSession(node, OwnView(node.alias, more), nothing, Checkpoint(node.node))
     session.captured = True
+    here, came = (kept.sides[side] or {} for side in SIDES)
+    session.names_from = {
+        (kept.model, name, value): kept.source
+        for name, value in came.items()
+        if isinstance(value, str) and here.get(name) != value
+    }
     return session
 
 

@@ -61,7 +61,7 @@ def test_its_head_is_a_place_of_its_feed(subject: Subject) -> None:
 def test_its_limits(subject: Subject) -> None:
     bounds = settings().limits
     assert subject.replica.describe(None).limits == {
-        name: getattr(bounds, name) for name in ("batch", "body", "unpacked", "line", "wait")
+        name: getattr(bounds, name) for name in ("batch", "body", "unpacked", "line", "wait", "file")
     }
 
 

@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from peersync import tokens
+from peersync.file_models import *
 from peersync.models import *
 call_command("migrate", verbosity=0)
 
@@ -62,6 +63,11 @@ Run.objects.create(peer="branch", source="a", target="b", started=timezone.now()
 Baseline.objects.create(model="zoo.Tag", install="other")
 Applying.objects.create(table="zoo_tag")
 MissedCapture.objects.create(model="zoo.Tag", reason="gone")
+FileWait.objects.create(
+    checkpoint=checkpoint, model="zoo.Secret", pk_text={SECRET!r}, field="file", name={SECRET!r}, detail={SECRET!r}
+)
+FileScan.objects.create(checkpoint=checkpoint, model="zoo.Secret", field="file", after={SECRET!r})
+FileName.objects.create(model="zoo.Secret", field="file", pk_text={SECRET!r}, name={SECRET!r}, local={SECRET!r})
 NumberingPass.objects.get_or_create(first=1, last=1, nonce="n")
 node = Node.objects.get()
 tables = __import__("django").apps.apps.get_app_config("peersync").get_models()

@@ -76,7 +76,9 @@ class NodeDatabase:
             self.reset()
         elif self._cleared:
             self.close()
-            postgres.delete_rows(str(connections.databases[self.alias]["NAME"]), "zoo_", "shapes_", "peersync_")
+            postgres.delete_rows(
+                str(connections.databases[self.alias]["NAME"]), "zoo_", "shapes_", "filed_", "peersync_"
+            )
             with writing(self.alias):
                 pass  # whoever finds no node row makes one
         else:

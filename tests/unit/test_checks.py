@@ -461,6 +461,26 @@ def test_a_table_that_no_migration_makes() -> None:
         assert "kin.Ledger" not in {model._meta.label for model in expand(["*.*"])}
 
 
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (["filed.Papr"], 'Did you mean "filed.Paper"?'),
+        (["filed.Paper.number"], "Known are: file, scan, cover"),
+        (["filed.Paper.fil"], 'Did you mean "file"?'),
+        (["odd.Place"], "of which no file field is synchronised"),
+    ],
+)
+def test_files_of_what_has_none(files: list[str], says: str) -> None:
+    assert says in one("E028", {"MODELS": ["filed.*", "odd.Place"], "FILES": files})
+
+
+def test_files_that_are_bounded_by_their_storage_alone() -> None:
+    config = {"MODELS": ["filed.*"], "IDENTITY": {"*": "pk"}}
+    assert ids(config) == ids({**config, "FILES": ["filed.paper.FILE", "filed.Plain"]}) == set()
+    assert "upload_to of filed.Paper.scan" in one("W020", {**config, "FILES": True})
+    assert ids({**config, "FILES": ["filed.*"]}) == {"W020"}
+
+
 @pytest.mark.django_db
 def test_tables_that_have_grown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "JOURNAL", 2)

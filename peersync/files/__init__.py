@@ -1,0 +1,1 @@
+"""The contents of files: which are still to come (``waits``), read here (``reading``), and taken in (``storing``)."""

@@ -1,0 +1,343 @@
+"""The table FileWait: files that are still to come. Written in the transaction that writes the rows, read page by page."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from peersync.file_records import FilePage, FileWant
+from peersync.filenames import is_default
+from peersync.files.parts import tidy
+from peersync.files.storages import trusted
+from peersync.local_keys import CHUNK
+from peersync.localnames import columns_of, travelled
+from peersync.records import Caller
+from peersync.registry import SyncField, SyncModel
+from peersync.rows import Reader
+from peersync.states import list_parameter, text_list
+from peersync.transactions import NodeRow, writing
+from peersync.views import View
+
+PAGE = 200
+"""Files that a source is asked for at a time."""
+SCANNED = 2000
+"""Rows that are gone through at a time."""
+_COLUMNS = "checkpoint_id, model, pk_text, field, name, fresh, digest, reason, detail, listed, since, tried"
+_ANEW = "name = excluded.name, fresh = excluded.fresh, size = NULL, digest = '', reason = '', detail = '', listed = %s"
+
+ANYBODY = "*"
+"""A source that is not known: of some peer the name came, and none may have what stands here under it meanwhile."""
+
+Place = tuple[str, str, str, str]
+"""Model, local primary key, field, and the name as it travels."""
+
+
+class Wait(NamedTuple):
+    """One record; size and digest as the source has told, once it has."""
+
+    number: int
+    model: str
+    pk: str
+    field: str
+    name: str
+    fresh: bool
+    size: int | None = None
+    digest: str = ""
+
+
+# ---------------------------------------------------------------------- noting
+
+
+def note(connection: Any, source: str, places: Sequence[Place]) -> None:
+    """Rows took these names from a peer: their files come from the source, whatever stands here under such a name."""
+    if not places:
+        return
+    places = list({place[:3]: place for place in places}.values())  # a row may have come under two of its names
+    with connection.cursor() as cursor:
+        if source == ANYBODY:
+            cursor.execute("SELECT id FROM peersync_checkpoint ORDER BY updated DESC LIMIT 1")
+        else:
+            cursor.execute("SELECT id FROM peersync_checkpoint WHERE source = %s", [source])
+        found = cursor.fetchone()
+        if found is None:
+            return
+        if connection.vendor == "postgresql":
+            columns = [list(column) for column in zip(*places, strict=True)]
+            cursor.execute(
+                f"INSERT INTO peersync_filewait ({_COLUMNS}) SELECT %s, v.*, true, '', '', '', false,"
+                " CURRENT_TIMESTAMP, 0 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS v"
+                f" ON CONFLICT (checkpoint_id, model, pk_text, field) DO UPDATE SET {_ANEW}",
+                [found[0], *columns, False],
+            )
+            return
+        values = "%s, %s, %s, %s, %s, true, '', '', '', false, CURRENT_TIMESTAMP, 0"
+        cursor.executemany(
+            f"INSERT INTO peersync_filewait ({_COLUMNS}) VALUES ({values})"
+            f" ON CONFLICT (checkpoint_id, model, pk_text, field) DO UPDATE SET {_ANEW}",
+            [[found[0], *place, False] for place in places],
+        )
+
+
+def note_range(
+    connection: Any, checkpoint: int | None, model: SyncModel, where: str, parameters: Sequence[Any]
+) -> None:
+    """The same for all rows of the table ``t`` that the condition names."""
+    for field in model.file_fields:
+        with connection.cursor() as cursor:
+            cursor.execute(*_insertion(connection, checkpoint, model, field, where, parameters, fresh=True))
+
+
+def _insertion(
+    connection: Any,
+    checkpoint: int | None,
+    model: SyncModel,
+    field: SyncField,
+    where: str,
+    parameters: Sequence[Any],
+    *,
+    fresh: bool,
+) -> tuple[str, list[Any]]:
+    quote = connection.ops.quote_name
+    column = f"t.{quote(field.column)}"
+    then = f"UPDATE SET {_ANEW}" if fresh else "NOTHING"
+    statement = (
+        f"INSERT INTO peersync_filewait ({_COLUMNS}) SELECT %s, %s, {model.local.text(connection, 't')}, %s,"
+        f" {travelled(model.label, field.name, column)}, %s, '', '', '', %s, CURRENT_TIMESTAMP, 0"
+        f" FROM {quote(model.table)} t WHERE {column} <> '' AND {where}"
+        f" ON CONFLICT (checkpoint_id, model, pk_text, field) DO {then}"
+    )
+    more = [False] if fresh else []
+    return statement, [checkpoint, model.label, field.name, fresh, False, *parameters, *more]
+
+
+def look_again(connection: Any, checkpoint: int | None, label: str) -> None:
+    """All rows of the model are gone through once more: a snapshot of it came by."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM peersync_filescan WHERE checkpoint_id = %s AND model = %s", [checkpoint, label])
+
+
+def awaited(connection: Any, label: str, pks: Iterable[str]) -> set[tuple[str, str, str]]:
+    """(local primary key, field, name): of these rows, what has not come from whoever gave the name."""
+    pks = list(pks)
+    found: set[tuple[str, str, str]] = set()
+    with connection.cursor() as cursor:
+        for start in range(0, len(pks), CHUNK):
+            cursor.execute(
+                "SELECT pk_text, field, name FROM peersync_filewait WHERE fresh AND model = %s AND "
+                + text_list(connection, "pk_text"),
+                [label, list_parameter(connection, pks[start : start + CHUNK])],
+            )
+            found.update(cursor.fetchall())
+    return found
+
+
+# ---------------------------------------------------------------------- what a source is asked for
+
+
+def page(view: View, caller: Caller, fields: Mapping[str, Sequence[str]], after: int) -> FilePage:
+    """The next files to ask the caller for; ``fields``: those whose files both sides synchronise, per model.
+
+    Goes through a bounded number of rows; a page may be empty and not the last one.
+    """
+    models = {label: view.registry.models[label] for label in fields if label in view.registry.models}
+    wanted = {label: [name for name in model.files if name in fields[label]] for label, model in models.items()}
+    with writing(view.alias) as node:
+        checkpoint = checkpoint_of(node.connection, caller.node)
+        if checkpoint is None:
+            return FilePage((), after, done=True)
+        found = _next(node.connection, checkpoint, after)
+        if not found and _scan(node.connection, checkpoint, models, wanted):
+            return FilePage((), after, done=False)
+        if not found:
+            if not some(node.connection, checkpoint):
+                tidy(node.install, checkpoint)
+            return FilePage((), after, done=True, waiting=_listed(node.connection, checkpoint, wanted))
+        wants = _wants(node, view, caller, [wait for wait in found if wait.field in wanted.get(wait.model, ())])
+        return FilePage(tuple(wants), found[-1].number, done=False)
+
+
+def checkpoint_of(connection: Any, source: str) -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM peersync_checkpoint WHERE source = %s", [source])
+        found = cursor.fetchone()
+    return None if found is None else int(found[0])
+
+
+def _next(connection: Any, checkpoint: int, after: int) -> list[Wait]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, model, pk_text, field, name, fresh FROM peersync_filewait"
+            f" WHERE checkpoint_id = %s AND id > %s ORDER BY id LIMIT {PAGE}",
+            [checkpoint, after],
+        )
+        return [Wait._make((*row, None, "")) for row in cursor.fetchall()]
+
+
+def _scan(
+    connection: Any, checkpoint: int, models: Mapping[str, SyncModel], wanted: Mapping[str, Sequence[str]]
+) -> bool:
+    """Note the files of the next rows that were not gone through yet; False where all were."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT model, field, after, done FROM peersync_filescan WHERE checkpoint_id = %s", [checkpoint])
+        places = {(model, field): (after, done) for model, field, after, done in cursor.fetchall()}
+    for label, names in wanted.items():
+        for name in names:
+            after, done = places.get((label, name), (None, False))
+            if not done:
+                _scan_rows(connection, checkpoint, models[label], name, after)
+                return True
+    return False
+
+
+def _scan_rows(connection: Any, checkpoint: int, model: SyncModel, name: str, after: str | None) -> None:
+    field = next(one for one in model.file_fields if one.name == name)
+    key, table = model.local, connection.ops.quote_name(model.table)
+    low, lows = key.beyond(connection, ">", after, "t") if after is not None else ("1 = 1", [])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {key.text(connection, 't')} FROM {table} t WHERE {low} ORDER BY {key.order(connection, 't')}"
+            f" LIMIT 1 OFFSET {SCANNED - 1}",
+            lows,
+        )
+        last = cursor.fetchone()
+        high, highs = key.beyond(connection, "<=", last[0], "t") if last is not None else ("1 = 1", [])
+        within = f"{low} AND {high}"
+        cursor.execute(
+            *_insertion(connection, checkpoint, model, field, within, [*lows, *highs], fresh=False),
+        )
+        cursor.execute(
+            "INSERT INTO peersync_filescan (checkpoint_id, model, field, after, done) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (checkpoint_id, model, field) DO UPDATE SET after = excluded.after, done = excluded.done",
+            [checkpoint, model.label, name, None if last is None else last[0], last is None],
+        )
+
+
+def _listed(connection: Any, checkpoint: int, wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT model, count(*) FROM peersync_filewait WHERE checkpoint_id = %s AND listed GROUP BY model",
+            [checkpoint],
+        )
+        return {label: number for label, number in cursor.fetchall() if wanted.get(label)}
+
+
+def _wants(node: NodeRow, view: View, caller: Caller, found: Sequence[Wait]) -> list[FileWant]:
+    by_model: dict[str, list[Wait]] = {}
+    for wait in found:
+        by_model.setdefault(wait.model, []).append(wait)
+    wants = [want for label, waits in by_model.items() for want in _of_model(node, view, caller, label, waits)]
+    return sorted(wants, key=lambda want: want.number)
+
+
+def _of_model(node: NodeRow, view: View, caller: Caller, label: str, waits: Sequence[Wait]) -> list[FileWant]:
+    """What is asked for; what is not worth asking for any more is taken off the list."""
+    model, pks = view.registry.models[label], {wait.pk for wait in waits}
+    rows = Reader(node.connection, model).by_pk(pks)
+    held = columns_of(node.connection, model, model.file_fields, pks)
+    hidden = view.kept_from(node, caller.node, label, pks)
+    fields: dict[str, Any] = {field.name: field.raw.field for field in model.file_fields}
+    wants, over = [], []
+    for wait in waits:
+        row, field = rows.get(wait.pk), fields[wait.field]
+        says = None if row is None else row.content[model.names.index(wait.field)]
+        if row is None or says != wait.name or is_default(field, wait.name) or (wait.pk in hidden and not wait.fresh):
+            over.append(wait.number)
+            continue
+        if wait.pk in hidden:
+            continue  # nothing is asked for, and nobody is given what the name stands for
+        local = held[wait.pk][wait.field]
+        if why := trusted(field, wait.name) or trusted(field, local):
+            if not wait.fresh:
+                over.append(wait.number)
+                continue
+            mark(node.connection, wait.number, "name", f"{wait.name[:200]}: {why}")
+            continue
+        place = (field.storage, local)
+        salt = _salt(node, caller, wait)
+        wants.append(FileWant(wait.number, label, row.key, wait.field, wait.name, salt, place))
+    drop(node.connection, over)
+    return wants
+
+
+def _salt(node: NodeRow, caller: Caller, wait: Wait) -> str:
+    """The same at each asking, so that what has come so far is good for the next time; no peer can know it before."""
+    text = f"file\0{caller.node}\0{wait.model}\0{wait.pk}\0{wait.field}\0{wait.name}"
+    return hmac.new(node.secret.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+# ---------------------------------------------------------------------- what became of them
+
+
+def of(view: View, caller: Caller, numbers: Iterable[int]) -> tuple[dict[int, Wait], dict[int, FileWant]]:
+    """The records of these numbers, as far as they are the caller's and still to come, and what they ask for."""
+    with writing(view.alias) as node:
+        checkpoint = checkpoint_of(node.connection, caller.node)
+        if checkpoint is None:
+            return {}, {}
+        with node.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, model, pk_text, field, name, fresh, size, digest FROM peersync_filewait"
+                " WHERE checkpoint_id = %s AND " + text_list(node.connection, "id"),
+                [checkpoint, list_parameter(node.connection, list(numbers))],
+            )
+            found = [Wait._make(row) for row in cursor.fetchall()]
+        open_here = [w for w in found if (m := view.registry.models.get(w.model)) is not None and w.field in m.files]
+        wants = {want.number: want for want in _wants(node, view, caller, open_here)}
+        return {wait.number: wait for wait in open_here if wait.number in wants}, wants
+
+
+def mark(connection: Any, number: int, reason: str, detail: str) -> None:
+    """It waits on, listed, with this reason."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE peersync_filewait SET reason = %s, detail = %s, listed = %s, tried = tried + 1 WHERE id = %s",
+            [reason, detail[:2000], True, number],
+        )
+
+
+def expect(connection: Any, number: int, size: int, digest: str) -> None:
+    """The source has told what is to come."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE peersync_filewait SET size = %s, digest = %s WHERE id = %s", [size, digest, number])
+
+
+def arrived(connection: Any, wait: Wait) -> None:
+    """The row has its file, whoever else it was to come from too."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM peersync_filewait WHERE model = %s AND pk_text = %s AND field = %s AND name = %s",
+            [wait.model, wait.pk, wait.field, wait.name],
+        )
+
+
+def hand_over(connection: Any, former: int, now: int) -> None:
+    """The source bears another id now: it owes the files that it owed under the former one."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM peersync_filescan WHERE checkpoint_id = %s", [former])
+        cursor.execute(
+            "UPDATE peersync_filewait SET checkpoint_id = %s WHERE checkpoint_id = %s AND NOT EXISTS"
+            " (SELECT 1 FROM peersync_filewait o WHERE o.checkpoint_id = %s AND o.model = peersync_filewait.model"
+            " AND o.pk_text = peersync_filewait.pk_text AND o.field = peersync_filewait.field)",
+            [now, former, now],
+        )
+        cursor.execute("DELETE FROM peersync_filewait WHERE checkpoint_id = %s", [former])
+
+
+def some(connection: Any, checkpoint: int) -> bool:
+    """Whether anything is to come from that source."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM peersync_filewait WHERE checkpoint_id = %s LIMIT 1", [checkpoint])
+        return cursor.fetchone() is not None
+
+
+def drop(connection: Any, numbers: Iterable[int]) -> None:
+    """These wait no longer."""
+    numbers = list(numbers)
+    if numbers:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM peersync_filewait WHERE " + text_list(connection, "id"),
+                [list_parameter(connection, numbers)],
+            )
