@@ -17,6 +17,9 @@ _KEYS = {
     "missedcapture": (),
     "installedtrigger": (),
     "quarantine": ("checkpoint_id", "key"),
+    "filewait": ("checkpoint_id", "pk_text", "field"),
+    "filescan": ("checkpoint_id", "field"),
+    "filename": ("field", "local"),
 }
 """Tables where a label stands once together with these columns."""
 _LISTS = ("journal", "conflict")
