@@ -169,6 +169,8 @@ def compare(
     for text in dict.fromkeys(agreement.warnings):
         if warn is not None:
             warn(text)
+    for why in agreement.stopped.values():
+        raise why  # nobody is to take it for equal
     found_differences = {}
     for label, common in agreement.names.items():
         if agreement.both_empty(label):

@@ -86,6 +86,9 @@ def test_a_field_whose_type_differs_stops_its_model_alone(node: Node) -> None:
     assert '"code": "schema_differs"' in found
     assert a.rows("store_thing", "id", "name") == [[1, "one"], [2, "two"]]
     a.sync_with("b", "both", status=1)
+    a.do("answer = run('sync_data', '--direction=push', '--peer=b', '--verify')")
+    assert a.do("answer.status") == 1, "nobody is to take the two sides for equal"
+    assert "store.Other.name" in a.do("answer.error")
     before = a.rows("peersync_run", "id")
     a.sync_with("b", "both", status=1)
     assert a.rows("peersync_run", "id") == before, "the same again is no new run"
