@@ -7,6 +7,7 @@ pass. The feed leaves it out (it gets a later place), answers by key name it wit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from peersync import memory, states
@@ -168,11 +169,13 @@ def by_key(view: View, caller: Caller, label: str, keys: Sequence[Key], points: 
         found = states.load(node.connection, label, by_pk)
         rows = Collector(node, view, caller, model, asked=True).collect(found, by_pk)
         answered = {by_pk[pk]: row for pk, row in rows.items() if pk in by_pk}
-        held = _waiting_here(node, label, keys)
+        waits = _waiting_here(node, label, keys)
+        held = set(waits)
         if not view.filtered(label):  # a peer who may not see the row must not see it go either
             held |= just_left(node, model, [key for key in keys if key not in answered])
         answers = [
-            answered.get(key) or (busy(model, key) if key in held else Row(label, key, {}, None, kind="none"))
+            answered.get(key)
+            or (replace(busy(model, key), base=key in waits) if key in held else Row(label, key, {}, None, kind="none"))
             for key in keys
         ]
         return Batch("rows", start={}, end={}, rows=answers, **header(node, view, caller, [label], points))

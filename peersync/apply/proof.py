@@ -51,7 +51,8 @@ def candidates(session: Session, label: str) -> tuple[Key, ...]:
 def delete_certain(session: Session, answers: Sequence[Row]) -> None:
     """Delete, as local events and recorded, the rows of which the source has neither row nor state."""
     mirror = bool(session.batch.options.get("mirror"))
-    gone = [session.pend(row) for row in answers if row.kind == "none"]
+    # a mirror goes by what stands at the source, not by what waits there
+    gone = [session.pend(row) for row in answers if row.kind == "none" or (mirror and row.kind == "busy" and row.base)]
     several = origins.several(session.connection)
     there = [session.pend(row) for row in answers if row.kind != "none" and row.model in several]
     load(session, [*gone, *there])

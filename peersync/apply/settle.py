@@ -294,13 +294,24 @@ def _levels(model: SyncModel, rows: list[Pending]) -> tuple[list[list[Pending]],
     own += [f.name for f in model.generic_ids if model.label in f.labels]
     if not own or not rows:
         return [rows] if rows else [], []
-    levels: list[list[Pending]] = []
     left = {p.row.key: p for p in rows}
-    while ready := [p for p in left.values() if not any(key in left for key in _own_keys(model, p, own))]:
-        levels.append(ready)
-        for pending in ready:
-            del left[pending.row.key]
+    behind = {key: {one for one in _own_keys(model, p, own) if one in left} for key, p in left.items()}
+    before: dict[tuple[object, ...], list[tuple[object, ...]]] = {}
+    for key, ones in behind.items():
+        for one in ones:
+            before.setdefault(one, []).append(key)
+    levels: list[list[Pending]] = []
+    ready = [key for key, ones in behind.items() if not ones]
+    while ready:
+        levels.append([left.pop(key) for key in ready])
+        ready = [key for one in ready for key in before.get(one, ()) if _steps_up(behind[key], one)]
     return levels, list(left.values())
+
+
+def _steps_up(behind: set[tuple[object, ...]], one: tuple[object, ...]) -> bool:
+    """Whether this was the last row that it stood behind."""
+    behind.discard(one)
+    return not behind
 
 
 def _own_keys(model: SyncModel, pending: Pending, names: Sequence[str]) -> list[tuple[object, ...]]:

@@ -109,7 +109,7 @@ def test_what_waits_here_is_not_gone(subject: Subject) -> None:
     make(NEAR_ALIAS, 1, u="taken")
     make(subject.alias, 2, u="taken")
     subject.push()
-    assert subject.answers(PARENT, (1,)) == [Row(PARENT, (1,), {}, None, kind="busy")]
+    assert subject.answers(PARENT, (1,)) == [Row(PARENT, (1,), {}, None, kind="busy", base=True)]
 
 
 def test_keys_of_an_identity(subject: Subject) -> None:

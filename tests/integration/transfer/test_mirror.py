@@ -6,7 +6,7 @@ import pytest
 
 from peersync.models import Conflict
 from peersync.reports import TransferReport
-from tests.support.pairs import Pair, records
+from tests.support.pairs import Pair, records, waiting
 from tests.zoo.models import Child, Parent
 
 
@@ -79,3 +79,17 @@ def test_its_deletions_are_events_of_the_target(apart: Pair) -> None:
 
 def test_rows_that_stay_are_counted_without_a_mirror(apart: Pair) -> None:
     assert figures(apart.push(repair=True))["zoo.Parent"]["kept_at_target"] == 1
+
+
+def test_rows_of_the_target_that_wait_at_the_source_are_deleted_too(pair: Pair) -> None:
+    """Two rows with one unique value, each of which waits at the other side: a mirror says which one stays."""
+    pair.configure("zoo.Parent")
+    Parent.objects.using(pair.a).create(id=1, u="one", x="a")
+    Parent.objects.using(pair.b).create(id=2, u="one", x="b")
+    pair.both()
+    assert (len(waiting(pair.a)), len(waiting(pair.b))) == (1, 1)
+    assert figures(pair.push(mirror=True)) == {"zoo.Parent": {"created": 1, "deleted": 1, "conflicts": 1}}
+    assert pair.rows(Parent, "id", "u") == [(1, "one")]
+    pair.both()
+    assert pair.rows(Parent, "id", "u") == [(1, "one")]
+    assert (waiting(pair.a), waiting(pair.b), pair.differences()) == ([], [], {})
