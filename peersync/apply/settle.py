@@ -57,6 +57,7 @@ def take(session: Session, pendings: Sequence[Pending], forced: frozenset[Place]
     stays = [p for p in pendings if p.row.kind == "exit" and p.decision is None]
     waiting.leave(session, [*(p for p in taken if p.row.kind in ("row", "exit")), *stays, *opened])
     hush(session, waits)
+    waiting.drop_renamed(session, pendings)
     waiting.keep(session, waits)
     _unclaim(session, [*opened, *(p for p, _ in waits.values())])
     return [p for p, _ in waits.values()]

@@ -227,14 +227,13 @@ def hidden_needs(session: Session) -> dict[Place, Place]:
 
 
 def leave(session: Session, taken: Iterable[Pending]) -> None:
-    """What was taken in waits no longer; nor does what waited under its key, or an earlier one, from the same source."""
+    """What was taken in waits no longer; nor does what waited under its key from the same source."""
     taken = list(taken)
     gone = [p.waiting for p in taken if p.waiting is not None]
     fresh = [p for p in taken if p.waiting is None]
     _note_replaced(session, fresh)
     if fresh:
         gone += list(standing(session, [p.place for p in fresh]))
-        gone += _renamed_since(session, [p for p in fresh if p.row.earlier])
     if gone:
         with session.connection.cursor() as cursor:
             cursor.execute(
@@ -243,11 +242,26 @@ def leave(session: Session, taken: Iterable[Pending]) -> None:
             )
 
 
-def _renamed_since(session: Session, taken: Sequence[Pending]) -> list[int]:
-    """What waits of these rows under a name that they have no more: it was renamed to that from one that they had too."""
-    names = {(p.row.model, key): set(p.row.earlier) for p in taken for key in p.row.earlier if key != p.row.key}
-    waits = standing(session, names) if names else {}
-    return [number for number, old in waits.items() if names[old.place] & {*old.row.earlier}]
+def drop_renamed(session: Session, pendings: Iterable[Pending]) -> None:
+    """What waits of incoming rows under a name that they have no more: it would become a row that nobody made.
+
+    A page of the feed names what its reader has not read before: what waits since before was renamed, and what another row
+    sends under that name comes later.
+    """
+    cursor: Any = session.batch.start.get("cursor")
+    if session.batch.kind != "feed" or cursor is None:
+        return
+    now = {(p.row.model, key): p.row for p in pendings for key in p.row.earlier if key != p.row.key}
+    gone = {n: old for n, old in standing(session, now).items() if old.row.seq <= cursor.seq} if now else {}
+    for old in gone.values():
+        if not covers(now[old.place].version, old.row.version):
+            record_replaced(session, old.row, old.names, old.source, REPLACED)
+    if gone:
+        with session.connection.cursor() as sql:
+            sql.execute(
+                "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
+                [list_parameter(session.connection, list(gone))],
+            )
 
 
 def wanted(session: Session) -> dict[str, tuple[Key, ...]]:

@@ -1,5 +1,6 @@
 """Under an identity: a row gets the name of one that was deleted, or that somebody else just made."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from django.db import transaction
 
 from tests.keyed.models import Book, Chapter
+from tests.single.models import Letter
 from tests.support.pairs import Pair, records, waiting
+from tests.support.single import DAY
 from tests.zoo.models import Branch, Sku, SkuNote
 
 
@@ -209,3 +212,19 @@ def test_what_is_edited_below_rows_that_change_names(books: Pair) -> None:
         Chapter.objects.using(books.a).filter(book_id=nine, number=2).delete()
     books.push()
     assert chapters(books) == [("nine", 1, "edited"), ("nine", 2, "one 2"), ("one", 1, "nine 1")]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_row_that_waits_and_is_renamed_is_one_row(lite: Pair, fits: bool) -> None:
+    """What waited under the former name would come in later, as a row that nobody made, and travel on."""
+    lite.configure("single.Letter", IDENTITY={"single.Letter": ["sign"]})
+    first, second, third = (DAY + dt.timedelta(days) for days in range(3))
+    Letter.objects.using(lite.b).create(sign="x", day=first, share=1)
+    Letter.objects.using(lite.a).create(sign="b", day=first, share=2)
+    assert lite.push().models["single.Letter"].quarantined == 1
+    Letter.objects.using(lite.a).update(sign="a", day=second if fits else first)
+    assert lite.push().models["single.Letter"].quarantined == (0 if fits else 1)
+    Letter.objects.using(lite.b).filter(sign="x").update(day=third)
+    lite.both()
+    assert lite.rows(Letter, "sign", "day") == [("a", second if fits else first), ("x", third)]
+    assert (waiting(lite.a), waiting(lite.b), lite.differences()) == ([], [], {})
