@@ -51,6 +51,8 @@ def make_one(session: Session, model: SyncModel, pending: Pending, rows: Mapping
             version = join(pending.row.version, {n: v for n, v in version_here(rows[pk], facts).items() if v < 1 << 62})
             pending.row = replace(pending.row, version=version)
     states.delete(session.connection, model.label, gone)
+    session.count(model.label).deleted += len(gone)
+    session.written.setdefault(model.label, []).extend(gone)
     return stays
 
 

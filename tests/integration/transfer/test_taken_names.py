@@ -69,7 +69,8 @@ def test_a_deleted_row_leaves_its_name_to_another(named: Pair, does: Callable[[A
 def test_it_is_seen_on_postgresql_too(pg: Pair) -> None:
     _prepared(pg)
     _takes(Sku.objects.using(pg.a))
-    pg.push()
+    figures = pg.push().models["zoo.Sku"]
+    assert (figures.created, figures.updated, figures.deleted) == (0, 1, 1)
     check(pg)
 
 
