@@ -6,6 +6,7 @@ at the node that knew the field: whoever knows it too can tell whether it has se
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -42,6 +43,16 @@ def only(gaps: Iterable[Gap], names: Collection[str], *, others: bool = False) -
     """The values of these fields; ``others``: of all but these."""
     found = (gap._replace(values={n: v for n, v in gap.values.items() if (n in names) is not others}) for gap in gaps)
     return tuple(gap for gap in found if gap.values)
+
+
+def sealed(label: str, name: str) -> str:
+    """What is said of a field that stays home, instead of its name: a digest, for who knows the field to recognise."""
+    return hashlib.sha256(f"{label}.{name}".encode()).hexdigest()[:16]
+
+
+def unsealed(gaps: Iterable[Gap], label: str, seals: Collection[str]) -> set[str]:
+    """Names of the values that are of such fields."""
+    return {name for name in names_of(gaps) if sealed(label, name) in seals}
 
 
 def names_of(gaps: Iterable[Gap]) -> set[str]:

@@ -17,6 +17,7 @@ from peersync.errors import (
     SameDatabase,
 )
 from peersync.fitting import fit
+from peersync.gaps import sealed
 from peersync.histories import common_pass
 from peersync.records import PROTOCOL, Caller, Description, ModelInfo
 from peersync.replicas.base import Replica
@@ -46,7 +47,7 @@ class Agreement:
     carried: dict[str, frozenset[str]] = field(default_factory=dict)
     """Fields that the target's release lacks: it keeps their values beside the rows, for others and for later."""
     closed: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Fields that the target leaves out: nothing of them is sent."""
+    """Seals of fields that the target leaves out: nothing of them is sent."""
     converted: dict[str, frozenset[str]] = field(default_factory=dict)
     """Fields that are of another type at the other side, where values of the one can be of the other."""
 
@@ -180,7 +181,8 @@ def _match(agreement: Agreement, model: ModelInfo, other: ModelInfo) -> None:
         return
     agreement.names[label] = found.names
     agreement.closed[label] = frozenset(other.closed)
-    agreement.carried[label] = frozenset(model.fields) - set(other.fields) - set(other.closed)
+    unknown = frozenset(model.fields) - set(other.fields)
+    agreement.carried[label] = frozenset(name for name in unknown if sealed(label, name) not in agreement.closed[label])
     agreement.bulk[label] = _bulk(model, other)
     both = set(model.files) & set(other.files)
     if files := tuple(name for name in found.names if name in both):

@@ -144,7 +144,7 @@ class ModelInfo:
     key: tuple[str, ...] = ()
     """Names of the fields that name a row, the primary key's where there is no identity."""
     closed: tuple[str, ...] = ()
-    """Fields that the model has, and that are left out: nothing of them is wanted, nor carried for others."""
+    """Seals (``gaps.sealed``) of fields that the model has, and that are left out: nothing in them is wanted, nor carried."""
     files: tuple[str, ...] = ()
     """Names of the fields whose files travel, to and from here."""
 

@@ -34,6 +34,7 @@ from peersync.columns import (
 )
 from peersync.conf import PeerSettings, Settings, settings
 from peersync.filenames import is_file
+from peersync.gaps import sealed
 from peersync.generics import GenericId, generic_ids, targets_of
 from peersync.local_keys import LocalKey
 from peersync.lookups import Said, worded
@@ -150,8 +151,9 @@ class SyncModel:
 
     @cached_property
     def closed(self) -> tuple[str, ...]:
-        """Fields that are left out."""
-        return tuple(sorted(self.own_names - set(self.names) - {field.name for field in self.key}))
+        """Fields that are left out, sealed: not even their names leave this node."""
+        out = self.own_names - set(self.names) - {field.name for field in self.key}
+        return tuple(sorted(sealed(self.label, name) for name in out))
 
     @cached_property
     def foreign_keys(self) -> tuple[SyncField, ...]:

@@ -18,7 +18,7 @@ from peersync.collecting import Collector, opened
 from peersync.copying import copy_out
 from peersync.errors import CursorUnknown, WireError
 from peersync.feed import header
-from peersync.gaps import Gap, only
+from peersync.gaps import Gap, only, unsealed
 from peersync.generics import GenericId
 from peersync.histories import check_points, known, point_at
 from peersync.loose import is_number
@@ -350,7 +350,7 @@ def project(
     """The batch with the fields of ``names`` alone, per model: what both sides synchronise.
 
     ``own_numbers``: models whose rows do not bring their primary key along. ``carried``: fields that the target lacks,
-    and keeps for others; ``closed``: those that it wants nothing of.
+    and keeps for others; ``closed``: seals of those that it wants nothing of.
     """
     carried, closed = carried or {}, closed or {}
     if any(closed.get(label) for label in batch.fields) and any(row.more for row in batch.rows):
@@ -386,5 +386,6 @@ def _projected(row: Row, places: Sequence[int], names: Sequence[str], spare: Map
     return replace(row, content=tuple(row.content[place] for place in places), more=more)
 
 
-def _closed(row: Row, names: Collection[str]) -> Row:
-    return replace(row, more=only(row.more, names, others=True)) if row.more else row
+def _closed(row: Row, seals: Collection[str]) -> Row:
+    unwanted = unsealed(row.more, row.model, seals)
+    return replace(row, more=only(row.more, unwanted, others=True)) if unwanted else row

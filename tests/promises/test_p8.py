@@ -112,6 +112,18 @@ def test_what_each_side_keeps_never_goes_over_the_wire(wired: Ends) -> None:
     assert told <= {str(HIDDEN["b"] + 3).encode()}, told
 
 
+def test_not_even_the_name_of_an_excluded_field_leaves(wired: Ends) -> None:
+    """A side that lacks a field carries it for others, so each says what it wants nothing of: not in these words."""
+    wired.configure("zoo.Secret", EXCLUDE={"zoo.Secret": ["password"]}, tap=True)
+    Secret.objects.using(wired.b).create(id=1, name="open", password="shut")
+    wired.sync("both")
+    assert wired.wire
+    raw = b"\n".join(texts(wired.wire.everything()))
+    assert b"open" in raw
+    assert b"password" not in raw
+    assert b"shut" not in raw
+
+
 def test_what_travels_is_what_stands_in_view(wired: Ends) -> None:
     """The other half: nothing that is open was kept back."""
     config(wired)
