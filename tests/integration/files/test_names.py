@@ -54,6 +54,10 @@ def test_other_fields_of_such_a_row_travel_both_ways(filed: Filed) -> None:
     assert (filed.names("a"), filed.names("b")) == before
     for alias in (a, b):
         assert dict(Paper.objects.using(alias).values_list("pk", "title")) == {1: "edited at b", 2: "edited at a"}
+    Paper.objects.using(b).filter(pk=2).update(title="at b, whose file it is")  # a has it under a name of its own
+    filed.sync("b")
+    assert Paper.objects.using(a).get(pk=2).title == "at b, whose file it is"
+    assert filed.names("a") == before[0]
     assert filed.contents("a") == filed.contents("b") == {1: b"from a", 2: b"from b"}
 
 
