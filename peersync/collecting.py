@@ -157,7 +157,8 @@ class Collector:
                 shown[pk], places[pk] = None, None
             else:
                 shown[pk], places[pk] = "row", self.node.last_seq if place < 0 else place
-        memory.remember(self.node, self.caller.node, self.model.label, places)
+        if not self.caller.dry:
+            memory.remember(self.node, self.caller.node, self.model.label, places)
         return shown
 
     def _leaves(self, pk: str, place: int | None, places: dict[str, int | None]) -> str | None:

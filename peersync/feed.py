@@ -67,7 +67,7 @@ def changes(
             if not known(sql, [cursor])[0] or cursor.seq < node.pruned_seq:
                 raise CursorUnknown(hint="A full comparison follows by itself at the next sync.")
         for label in labels:
-            if view.filtered(label):
+            if view.filtered(label) and not caller.dry:
                 memory.settle(node, caller.node, label, cursor.seq)
         upto = min(head.seq, node.last_seq) if head else node.last_seq
         if any(view.filtered(label) for label in labels):

@@ -220,6 +220,8 @@ class Caller:
     """Encodings of :class:`Bulk` that the asker takes for the model in question (header ``Peersync-Bulk``)."""
     match: Match | None = None
     """For the first page of a snapshot of the model in question (header ``Peersync-Match``)."""
+    dry: bool = False
+    """Nothing of what is read is taken in: nothing is to be remembered of it (header ``Peersync-Dry-Run``)."""
 
 
 @dataclass(frozen=True, slots=True)

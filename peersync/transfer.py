@@ -299,6 +299,7 @@ class Transfer(Mover):
 
     def _dry(self) -> Iterator[None]:
         """Both sides are read, nothing is written: what would be done is decided and rolled back."""
+        self.asked = replace(self.asked, dry=True)
         places = self.target.checkpoint(self.sender)
         yield
         known = [label for label in self.labels if not self._due(places.get(label))]

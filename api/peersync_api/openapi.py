@@ -49,6 +49,10 @@ _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "Peersync-About": (_UUID, "The id under which this node bore that history; its present one if left out."),
     "Peersync-Bulk": ({"type": "string"}, "Encodings of a bulk run that the caller takes, joined by commas."),
     "Peersync-Told": ({"type": "integer", "minimum": -1}, "How far the caller has read past in the feed."),
+    "Peersync-Dry-Run": (
+        {"type": "string", "enum": ["0", "1"]},
+        "1: nothing of the answer is taken in, so nothing is remembered of it.",
+    ),
     "Peersync-Clock": ({"type": "integer", "minimum": 0}, "The caller's clock, ms since the epoch."),
     "Peersync-Match": (
         {"type": "string"},

@@ -39,6 +39,8 @@ def caller_headers(caller: Caller) -> dict[str, str]:
         headers["Peersync-Bulk"] = ",".join(caller.bulk)
     if caller.match is not None:
         headers["Peersync-Match"] = _ascii(list(caller.match))
+    if caller.dry:
+        headers["Peersync-Dry-Run"] = "1"
     if caller.retired:
         headers["Peersync-Retired"] = _ascii([plain(item) for item in caller.retired[-MAX_RETIRED:]])
     return headers
@@ -76,7 +78,14 @@ def read_caller(headers: Mapping[str, str], name: str) -> Caller:
         ),
         clock=_number(found.get("peersync-clock", "0"), "Peersync-Clock", 0),
         match=_match(found["peersync-match"]) if "peersync-match" in found else None,
+        dry=_dry(found["peersync-dry-run"]) if "peersync-dry-run" in found else False,
     )
+
+
+def _dry(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise WireError("Peersync-Dry-Run is neither 0 nor 1")
+    return text == "1"
 
 
 def _match(text: str) -> Match:

@@ -222,6 +222,7 @@ def test_more_than_is_answered_at_once(api: Api) -> None:
         {"Peersync-Points": "{"},
         {"Peersync-Points": "[[1]]"},
         {"Peersync-Told": "1.5"},
+        {"Peersync-Dry-Run": "yes"},
         {"Peersync-Clock": "-1"},
         {"Peersync-Retired": "[[]]"},
         {"Peersync-Points": "[" * 9000},

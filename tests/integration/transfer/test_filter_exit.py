@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from peersync.models import FilterMemory
 from tests.support.filters import Heard
 from tests.support.pairs import Pair, records, waiting
 from tests.zoo.models import Child, Parent
@@ -132,3 +133,21 @@ def test_for_one_model_and_one_peer(lite: Pair) -> None:
     Parent.objects.using(lite.a).filter(pk=1).update(b="s")
     lite.both()
     assert (there(lite), lite.rows(Child, "pk", alias=lite.b)) == ([(1, "")], [])
+
+
+def test_a_dry_run_lets_no_row_go(pair: Pair) -> None:
+    """It reads page after page, and what it reads it does not have: the rows that leave are told again, and go."""
+    configure(pair, exits=None)
+    for pk in range(1, 7):
+        Parent.objects.using(pair.a).create(id=pk, x="old")
+    pair.both()
+    Parent.objects.using(pair.a).filter(pk__lt=5).update(b="s")
+    Parent.objects.using(pair.a).filter(pk=6).update(x="new")
+    memory = list(
+        FilterMemory.objects.using(pair.a).order_by("model", "pk_text").values_list("model", "pk_text", "place")
+    )
+    pair.push(dry_run=True, batch_size=1)
+    again = FilterMemory.objects.using(pair.a).order_by("model", "pk_text").values_list("model", "pk_text", "place")
+    assert list(again) == memory
+    pair.push()
+    assert there(pair) == [(5, "old"), (6, "new")]
