@@ -24,7 +24,7 @@ from peersync.versions import State
 
 def load(session: Session, pendings: Sequence[Pending]) -> None:
     """Lock and read what stands here for each row: rows in the order of their keys, then journal, then states."""
-    session.called, session.ended = {}, {}
+    session.called, session.ended, session.formerly = {}, {}, {}
     gather(session, pendings)
     translate(session, pendings)
     by_model: dict[str, list[Pending]] = {}

@@ -154,6 +154,8 @@ def note_names(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
                 names[key] = name
     if names:
         session.called = {**session.called, model.label: names}
+    if former := {p.local.pk: p.row.earlier for p in pendings if p.local.pk is not None and p.row.earlier}:
+        session.formerly = {**session.formerly, model.label: former}
     if ended := {key for row in (*(p.row for p in pendings), *waits.values()) for key in ended_in(row)}:
         session.ended = {**session.ended, model.label: ended}
 
@@ -251,13 +253,18 @@ def _before(session: Session, model: SyncModel, keys: Collection[Key]) -> dict[K
 
 
 def _ever(session: Session, label: str) -> dict[Key, Key]:
-    """Every former name of rows that stand here → the present one; but for those that several had, or that one has."""
+    """Every former name of rows that stand here → the present one; but for those that several had, or that one has.
+
+    A name that its maker gave up in a conflict comes with the row: it never stood here.
+    """
     with session.connection.cursor() as cursor:
         cursor.execute(
             "SELECT pk_text, earlier FROM peersync_rowstate WHERE model = %s AND earlier IS NOT NULL AND NOT deleted",
             [label],
         )
-        former = {pk: unread_names(text, "", -1) for pk, text in cursor.fetchall()}
+        former = {pk: {*unread_names(text, "", -1)} for pk, text in cursor.fetchall()}
+    for pk, keys in session.formerly.get(label, {}).items():
+        former[pk] = former.get(pk, set()).union(keys)
     standing = Reader(session.connection, session.model(label)).by_pk(former)
     counted = Counter(key for pk, keys in former.items() if pk in standing for key in keys)
     now = {key: standing[pk].key for pk, keys in former.items() if pk in standing for key in keys if counted[key] == 1}

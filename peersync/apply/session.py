@@ -107,6 +107,8 @@ class Session:
     """Keys of incoming rows → those under which they stand here, where they differ."""
     ended: Mapping[str, Collection[Key]] = field(default_factory=dict)
     """Names that incoming rows took over from others, which ended: in a deletion they may mean those."""
+    formerly: Mapping[str, Mapping[str, Collection[Key]]] = field(default_factory=dict)
+    """Label → local primary key → former names that come with the rows of this set."""
     becoming: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
     """Label → key → local primary key of rows that get this key in the set which is being written."""
     consumed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -436,11 +436,16 @@ def _complete_names(pending: Pending, decision: Decision, state: State) -> None:
     row, former = pending.row, pending.former or pending.row.key
     renamed = decision.write and not decision.keeps_name
     now = row.key if renamed and pending.content is not None else former
-    names = [*row.earlier, former, row.key] if decision.write or former != row.key else []
+    changed = decision.write or former != row.key
+    names = [*row.earlier, former, row.key] if changed else row.earlier
     more = [key for key in dict.fromkeys(names) if key != now]
     if more or ended_in(row):
-        # a name that lost here is news for the source too
-        state.earlier = earlier_keys(state.earlier, more, pending.source if renamed else "", ended=ended_in(row))
+        # a name that lost here is news for the source too, whether the source's or our own
+        heard = pending.source if renamed or not changed else ""
+        unheard = [former] if renamed and decision.kind == "conflict" and former not in (now, *row.earlier) else []
+        told = [key for key in more if key not in unheard]
+        state.earlier = earlier_keys(state.earlier, told, heard, ended=ended_in(row))
+        state.earlier = earlier_keys(state.earlier, unheard)
     if pending.joins:
         state.earlier = earlier_keys(state.earlier, (), ended=[row.key])
 
