@@ -18,8 +18,9 @@ from peersync.apply.loading import load
 from peersync.apply.proof import candidates, delete_certain
 from peersync.apply.records import write_records
 from peersync.apply.session import Session, check_fields, decide_all, own_role
-from peersync.apply.settle import broken_references, take, would_refuse
+from peersync.apply.settle import take, would_refuse
 from peersync.apply.untold import count
+from peersync.apply.writing import broken_references
 from peersync.conf import settings
 from peersync.conf_values import MATCHES
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WireError, WrongTarget

@@ -3,7 +3,7 @@
 from typing import Any
 
 from peersync.apply.session import Pending
-from peersync.apply.settle import _levels
+from peersync.apply.writing import levels_of
 from peersync.records import Row
 from peersync.registry import registry
 
@@ -16,7 +16,7 @@ def pending(name: str, parent: str | None) -> Pending:
 
 def levels(settings: Any, *rows: Pending) -> tuple[list[list[str]], list[str]]:
     settings.SYNC_CONFIG = {"MODELS": ["zoo.Branch"], "IDENTITY": {"zoo.Branch": ["name"]}, "AUTO_SYNC": "off"}
-    found, circles = _levels(registry().models["zoo.Branch"], list(rows))
+    found, circles = levels_of(registry().models["zoo.Branch"], list(rows))
     return [[str(p.row.key[0]) for p in level] for level in found], [str(p.row.key[0]) for p in circles]
 
 
