@@ -209,7 +209,8 @@ class Weigher:
             there = stands if leaving is None else leaving.content is not None
             if not there and self._nowhere(one, parent):
                 continue
-            if isinstance(one, GenericId) and not stands and self.rank[parent[0]] > self.rank[place[0]]:
+            later = isinstance(one, GenericId) and not stands and self.rank[parent[0]] > self.rank[place[0]]
+            if later and not pointers.known_ahead(self.session, parent):
                 there = False  # it has no number yet when this row is written
             if not there:
                 return Block("parent", [parent], f"{one.name} points to a row that is not here")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.db.models import ForeignKey
+
 from peersync.apply.session import Session
 from peersync.generics import GenericId, has_key, is_gone, is_pointer, ordered, pk_text
 from peersync.records import Key
@@ -66,13 +68,41 @@ def visible(session: Session, found: Mapping[Place, str]) -> set[Place]:
     return kept
 
 
+def numbered_by(session: Session, place: Place) -> Place:
+    """The row whose primary key that one has: of a child its parent, at any depth; else itself."""
+    label, key = place
+    models = session.view.registry.models
+    while label in models and len(key) == 1 and models[label].key[0].target in models:
+        if not isinstance(models[label].model._meta.pk, ForeignKey):
+            break
+        label, key = str(models[label].key[0].target), as_key(key[0])
+    return label, key
+
+
+def known_ahead(session: Session, place: Place) -> bool:
+    """Whether such a row has its number before it is written, if others of the same set need it."""
+    model = session.view.registry.models.get(numbered_by(session, place)[0])
+    return model is not None and (model.origin or model.pk.automatic)
+
+
 class Pointers:
     """Local values of the object ids of one field."""
 
     def __init__(self, session: Session, field: GenericId, values: Sequence[Any]) -> None:
         self.session, self.field = session, field
-        self.found = standing(session, ((v["of"], as_key(v["key"])) for v in values if has_key(v)))
+        places = [(v["of"], as_key(v["key"])) for v in values if has_key(v)]
+        self.found = standing(session, places)
+        self.found |= self._coming([place for place in places if place not in self.found])
         self.taken = self._taken(values)
+
+    def _coming(self, places: Sequence[Place]) -> dict[Place, str]:
+        """Of rows that this set makes later on; a child may be added to a parent that stands."""
+        if not self.session.coming:
+            return {}
+        bases = {place: numbered_by(self.session, place) for place in places}
+        there = standing(self.session, {base for place, base in bases.items() if base != place})
+        numbers = {place: self.session.coming.get(base[0], {}).get(base[1]) for place, base in bases.items()}
+        return {place: pk for place, base in bases.items() if (pk := numbers[place] or there.get(base)) is not None}
 
     def _taken(self, values: Sequence[Any]) -> set[tuple[str, str]]:
         """Numbers under which a row stands here, of ids that point to no row at the source."""
@@ -115,4 +145,4 @@ def local_texts(session: Session, field: GenericId, values: Sequence[Any]) -> se
     return {text for text in texts if text is not None}
 
 
-__all__ = ["Place", "Pointers", "local_texts", "place_of", "standing", "taken", "visible"]
+__all__ = ["Place", "Pointers", "known_ahead", "local_texts", "numbered_by", "place_of", "standing", "taken", "visible"]

@@ -38,9 +38,7 @@ def write(session: Session, plan: Plan) -> None:
     if not plan.closely:
         for model in present:
             _park(session, model, by_model[model.label], plan)
-    plan.ahead = numbers_ahead(
-        session, present, {m.label: [p for p in by_model[m.label] if p.inserts] for m in present}
-    )
+    plan.ahead = numbers_ahead(session, present, by_model)
     session.becoming = becoming(plan.rows)
     for model in present:
         _write_model(session, model, by_model[model.label], plan)

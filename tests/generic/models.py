@@ -91,6 +91,10 @@ class Reply(models.Model):
     note = models.ForeignKey(Note, models.CASCADE)
 
 
+class LateReply(Reply):
+    """Its number is its parent's."""
+
+
 class Home(models.Model):
     """Not synchronised."""
 

@@ -10,7 +10,21 @@ from django.test.utils import CaptureQueriesContext
 
 from peersync.models import Origin
 from peersync.registry import registry
-from tests.generic.models import Article, Home, Label, LateOrder, Mark, Note, Order, Page, Plain, Remark, Reply, Rush
+from tests.generic.models import (
+    Article,
+    Home,
+    Label,
+    LateOrder,
+    LateReply,
+    Mark,
+    Note,
+    Order,
+    Page,
+    Plain,
+    Remark,
+    Reply,
+    Rush,
+)
 from tests.integration.fields.ways import carry
 from tests.support.pairs import Pair, waiting
 
@@ -273,6 +287,24 @@ def test_what_is_pointed_to_is_written_first_where_it_can_be(pair: Pair) -> None
     assert not any("ROLLBACK" in query["sql"] for query in wrote)  # nothing was tried that could not be
     assert said(pair.b, Note) == [("first", "", "nothing at None"), ("second", "reply", said(pair.b, Note)[1][2])]
     assert Note.objects.using(pair.b).get(text="second").object_id == Reply.objects.using(pair.b).get().pk
+    pair.pull()
+    settled(pair)
+
+
+@ON_BOTH
+@pytest.mark.parametrize("model", [Reply, LateReply])
+def test_rows_that_point_at_each_other(pair: Pair, model: type[Reply]) -> None:
+    """As a page and its latest revision do: neither could be written first."""
+    pair.push()
+    for name in "ab":
+        note = put(pair.a, Note, name, None)
+        reply = model.objects.using(pair.a).create(note=note)
+        Note.objects.using(pair.a).filter(pk=note.pk).update(content_type=kind(pair.a, model), object_id=reply.pk)
+    pair.push()
+    assert waiting(pair.b) == []
+    for note in Note.objects.using(pair.b).filter(text__in="ab"):
+        assert model.objects.using(pair.b).get(pk=note.object_id).note_id == note.pk
+    assert model.objects.using(pair.b).count() == 2
     pair.pull()
     settled(pair)
 
