@@ -84,6 +84,25 @@ def settle(node: NodeRow, peer_node: str, label: str, upto: int) -> None:
         )
 
 
+def follow(node: NodeRow, label: str, ended: Mapping[str, str]) -> None:
+    """Rows under these local primary keys ended, and others took them over: what peers have is remembered of the tombstones.
+
+    ``ended``: former local primary key → the one that the tombstone bears.
+    """
+    with node.connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM peersync_filtermemory WHERE model = %s LIMIT 1", [label])
+        if cursor.fetchone() is None:
+            return
+        cursor.execute(
+            "DELETE FROM peersync_filtermemory WHERE model = %s AND " + text_list(node.connection, "pk_text"),
+            [label, list_parameter(node.connection, list(ended.values()))],
+        )
+        cursor.executemany(
+            "UPDATE peersync_filtermemory SET pk_text = %s WHERE model = %s AND pk_text = %s",
+            [(grave, label, pk) for pk, grave in ended.items()],
+        )
+
+
 def move(node: NodeRow, former: str, now: str) -> None:
     """The peer comes under a new id: put back from a backup, it may have again what it had let go since then."""
     with node.connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connections
 
-from peersync import clock, marks, origins, states
+from peersync import clock, marks, memory, origins, states
 from peersync.histories import mint
 from peersync.marks import Mark
 from peersync.refound import pointing
@@ -25,8 +25,10 @@ from peersync.rows import Reader, existing, key_from_json, key_json
 from peersync.states import list_parameter, text_list
 from peersync.tombstones import (
     earlier_keys,
+    inherit,
     key_before,
     keys_of_gone,
+    leave,
     number_names,
     one_grave_each,
     take_over,
@@ -277,18 +279,31 @@ def _name(node: NodeRow, model: SyncModel, noted: Mapping[str, Noted], changed: 
     else:
         gone = keys_of_gone(node, model, [pk for pk, state in changed.items() if state.deleted])
         befores = {pk: [key] for pk, key in gone.items()}
+    left, ended = list[State](), dict[str, str]()
     for pk, state in changed.items():
         earlier = befores.get(pk, [])
+        now = standing[pk].key if pk in standing else None
         if state.deleted:
-            if earlier:
-                state.key = key_json(earlier[-1])
-                state.earlier = earlier_keys(state.earlier, [key for key in earlier if key != earlier[-1]])
+            now, earlier = (earlier[-1], earlier[:-1]) if earlier else (None, [])
+            state.key = key_json(now) if now is not None else state.key
         else:
             # a local key that a deleted row had is used again: for others, that row was renamed
             earlier = [key_from_json(state.key), *earlier] if state.key else earlier
             state.key = None
-            now = standing[pk].key if pk in standing else None
-            state.earlier = earlier_keys(state.earlier, [key for key in earlier if key != now])
+        former = [key for key in dict.fromkeys(earlier) if key != now]
+        if former and model.through:
+            graves = leave(state, former)
+            ended[pk] = graves[0].pk
+            left += graves
+        elif former or not state.deleted:
+            state.earlier = earlier_keys(state.earlier, former)
+    if ended:
+        memory.follow(node, model.label, ended)
+    for grave in left:
+        if grave.pk in changed:
+            inherit(changed[grave.pk], grave, node.node)
+        else:
+            changed[grave.pk] = grave
     born = {key_json(row.key): pk for pk, row in standing.items()}
     take_over(node, model, born, changed)
     one_grave_each(node, model, changed)

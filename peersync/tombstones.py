@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.apps import apps
@@ -13,7 +14,7 @@ from peersync import origins, states
 from peersync.codec import key_value
 from peersync.records import Key, Row
 from peersync.registry import SyncField, SyncModel, identity_of, key_fields
-from peersync.rows import Reader, as_key, as_part, holding, key_from_json, key_json
+from peersync.rows import NO_ROW, Reader, as_key, as_part, holding, key_from_json, key_json
 from peersync.transactions import NodeRow
 from peersync.versions import State, join
 
@@ -242,6 +243,22 @@ def one_grave_each(node: NodeRow, model: SyncModel, changed: dict[str, State]) -
             dug.append(grave.pk)
     if dug:
         states.delete(node.connection, model.label, dug)
+
+
+def leave(state: State, keys: Sequence[Key]) -> list[State]:
+    """A row of an automatic many-to-many table says nothing but its pair: one that moved is another pair, the former ones ended.
+
+    Returns their tombstones. Rows of other models go by another name, and are known by the former ones.
+    """
+    graves = [
+        replace(state, pk=f"{NO_ROW}{key_json(key)}", key=key_json(key), others=dict(state.others), deleted=True)
+        for key in keys
+    ]
+    for grave in graves:
+        grave.earlier = grave.gaps = grave.fields = None
+        grave.stored = False
+    state.others, state.own, state.pre, state.earlier = {}, None, False, None
+    return graves
 
 
 def inherit(state: State, grave: State, node: str) -> None:
