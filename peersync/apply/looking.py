@@ -91,7 +91,7 @@ class _Stage:
             f"SELECT mine, place, pk, dense_rank() OVER (ORDER BY {', '.join(names)}), {texts} FROM ("
             f"SELECT 1 AS mine, {PLACE.name} AS place, {self.pk} AS pk, {parts} FROM {STAGE} WHERE {where}"
             f" UNION ALL SELECT 0, NULL, {self.pk}, {parts} FROM {self.table} WHERE {where}"
-            f" AND {wanted} IN (SELECT {wanted} FROM {STAGE} WHERE {where})) x"
+            f" AND ({wanted}) IN (SELECT {wanted} FROM {STAGE} WHERE {where})) x"
         )
         with self.connection.cursor() as cursor:
             # no parameters: the index may say a per cent sign
@@ -115,7 +115,7 @@ def _key(parts: Sequence[str], *, nulls_equal: bool) -> str:
     """SQL of all values together, to be compared with others; NULLs are equal in an array."""
     if nulls_equal:
         return f"ARRAY[{', '.join(f'CAST({part} AS text)' for part in parts)}]"
-    return f"({', '.join(parts)})"
+    return ", ".join(parts)
 
 
 def _said(index: UniqueIndex) -> str:

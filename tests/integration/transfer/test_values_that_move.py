@@ -181,3 +181,21 @@ def test_what_hangs_on_rows_that_change_hands_stays(pair: Pair) -> None:
     move(pair, rotate)
     arrives(pair)
     assert Mark.objects.using(pair.b).filter(color="grey").count() == 6
+
+
+def test_a_row_in_the_way_under_a_condition_over_two_columns_is_named(pair: Pair) -> None:
+    """And two that swap there arrive."""
+    fill(pair)
+    for alias in pair.aliases:
+        sql(alias, "CREATE UNIQUE INDEX one_text ON single_address (customer_id, text) WHERE text <> ''")
+    for key, text in ((11, "x"), (12, "y")):
+        rewrite(pair.a, Address, {key: {"customer_id": 1, "main": False, "text": text}})
+    arrives(pair)
+    for key, text in ((11, "between"), (12, "x"), (11, "y")):
+        Address.objects.using(pair.a).filter(pk=key).update(text=text)
+    arrives(pair)
+    Address.objects.using(pair.b).create(pk=31, customer_id=1, text="z")
+    Address.objects.using(pair.a).filter(pk=11).update(text="z")
+    pair.push()
+    assert waiting(pair.b) == [("single.Address", "[11]", "unique")]
+    assert "(single.Address 31)" in Quarantine.objects.using(pair.b).get().detail
