@@ -95,6 +95,14 @@ class View:
         hidden = set(pks) - self.visible(label, pks) if self.filtered(label) else set()
         return memory.hidden(node, peer_node, label, hidden)
 
+    def refused(self, label: str, pks: Iterable[str]) -> set[str]:
+        """Those of the rows that a push of the peer may not write as they stand (``ACCEPT``), or that do not stand."""
+        pks = set(pks)
+        if label not in self._whole.bounded:
+            return set()
+        key = self._whole.models[label].local
+        return pks - set(texts(among(accepted(self._whole, label, self.alias, self.peer), key, pks), key))
+
     def _filtered(self, model: SyncModel) -> QuerySet[Any]:
         rows: QuerySet[Any] = model.model._base_manager.using(self.alias).all()
         return filtered_by(model.filter, rows, self.peer, f"FILTER of {model.label}")
@@ -171,6 +179,17 @@ def filtered_by(said: Said, rows: QuerySet[Any], peer: str, what: str) -> QueryS
     if isinstance(said, str):
         return _called(said, rows, peer, what)
     return rows.filter(**worked_out(said)) if said else rows
+
+
+def accepted(known: Registry, label: str, alias: str, peer: str) -> QuerySet[Any]:
+    """The rows that a push may write: by the model's own ACCEPT, and by that of the rows whose part they are."""
+    model = known.models[label]
+    rows = filtered_by(model.accept, model.model._base_manager.using(alias).all(), peer, f"ACCEPT of {label}")
+    for field in known.parts(label):
+        key: Any = field.raw.field
+        whole = accepted(known, str(field.target), alias, peer).order_by().values(key.target_field.attname)
+        rows = rows.filter(**{f"{key.name}__in": whole})
+    return rows
 
 
 def _called(path: str, rows: QuerySet[Any], peer: str, what: str) -> QuerySet[Any]:

@@ -9,15 +9,10 @@ whenever it is tried, whoever's transfer that is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from django.db.models import QuerySet
-
 from peersync.apply.blocks import Block, Place, named
 from peersync.apply.session import Pending, Session
-from peersync.queries import among, texts
-from peersync.registry import Registry, registry
-from peersync.views import filtered_by
+from peersync.registry import registry
+from peersync.views import View
 
 REASON = "not_accepted"
 
@@ -54,20 +49,7 @@ def _refused(session: Session, pendings: Sequence[Pending]) -> dict[Place, Block
             found.setdefault((pending.pushed, pending.row.model), {})[str(pending.local.pk)] = pending
     refused: dict[Place, Block] = {}
     for (peer, label), by_pk in found.items():
-        rows, key = _accepted(registry(peer), label, session.node.alias, peer), registry(peer).models[label].local
-        taken = set(texts(among(rows, key, by_pk), key))
-        for pk in by_pk.keys() - taken:
+        for pk in View(session.node.alias, peer).refused(label, by_pk):
             place = by_pk[pk].place
             refused[place] = Block(REASON, [], f"ACCEPT does not let {peer or 'the peer'} write {named(place)}")
     return refused
-
-
-def _accepted(known: Registry, label: str, alias: str, peer: str) -> QuerySet[Any]:
-    """The rows that a push may write: by the model's own ACCEPT, and by that of the rows whose part they are."""
-    model = known.models[label]
-    rows = filtered_by(model.accept, model.model._base_manager.using(alias).all(), peer, f"ACCEPT of {label}")
-    for field in known.parts(label):
-        key: Any = field.raw.field
-        whole = _accepted(known, str(field.target), alias, peer).order_by().values(key.target_field.attname)
-        rows = rows.filter(**{f"{key.name}__in": whole})
-    return rows

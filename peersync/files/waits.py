@@ -237,12 +237,15 @@ def _of_model(node: NodeRow, view: View, caller: Caller, label: str, waits: Sequ
     rows = Reader(node.connection, model).by_pk(pks)
     held = columns_of(node.connection, model, model.file_fields, pks)
     hidden = view.kept_from(node, caller.node, label, pks)
+    # who may not write a row gives it no file; a name that it gave the row when it might still waits for its file
+    refused = view.refused(label, pks) if caller.pushed or caller.name else set()
     fields: dict[str, Any] = {field.name: field.raw.field for field in model.file_fields}
     wants, over = [], []
     for wait in waits:
         row, field = rows.get(wait.pk), fields[wait.field]
         says = None if row is None else row.content[model.names.index(wait.field)]
-        if row is None or says != wait.name or is_default(field, wait.name) or (wait.pk in hidden and not wait.fresh):
+        closed = not wait.fresh and (wait.pk in hidden or wait.pk in refused)
+        if row is None or says != wait.name or is_default(field, wait.name) or closed:
             over.append(wait.number)
             continue
         if wait.pk in hidden:

@@ -151,3 +151,18 @@ def test_a_file_that_has_not_come_is_not_passed_on(filed: Filed) -> None:
     stores.put("b", SECRET, b"of nobody's row")
     assert filed.sync().status == "incomplete"
     assert asked(filed, want(row.pk)).state == "missing"
+
+
+@pytest.mark.parametrize("how", ["first look", "repair"])
+def test_accept_holds_for_files_of_rows_that_stand_here_already(filed: Filed, how: str) -> None:
+    """Who may not write the row may not give it another file either, at the first look at all files or in a repair."""
+    for node in ("a", "b"):
+        for pk, branch in ((1, "south"), (2, "north")):
+            filed.make(node, pk=pk, file=f"papers/2024/{branch}.pdf", branch=branch)
+            stores.put(node, f"papers/2024/{branch}.pdf", node.encode())
+    filed.configure(ACCEPT={"filed.Paper": {"branch": "north"}}, FILES=how == "first look")
+    assert filed.sync(repair=how == "repair").status == "ok"
+    filed.configure(ACCEPT={"filed.Paper": {"branch": "north"}})
+    filed.sync(repair=how == "repair")
+    assert filed.contents("b") == {1: b"b", 2: b"a"}
+    assert filed.waiting("b") == []
