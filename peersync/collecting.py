@@ -64,7 +64,8 @@ def row_of(
         earlier=unread_names(state.earlier, reader, upto),
         pk=pk,
         fields=marks.sent(state, model.names) if model.looks_at_fields else None,
-        more=gaps.read(state.gaps) if stored is not None else (),
+        # what was carried of a field that this node has learnt, and keeps from the peer, stays home like its own values
+        more=gaps.only(gaps.read(state.gaps), model.left_out, others=True) if stored is not None else (),
     )
 
 

@@ -121,10 +121,14 @@ class SyncModel:
         return frozenset(f.name for f in self.model._meta.local_concrete_fields)
 
     @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Those of its fields that do not travel, nor name its rows."""
+        return self.own_names - set(self.names) - {field.name for field in self.key}
+
+    @cached_property
     def closed(self) -> tuple[str, ...]:
         """Fields that are left out, sealed: not even their names leave this node."""
-        out = self.own_names - set(self.names) - {field.name for field in self.key}
-        return tuple(sorted(sealed(self.label, name) for name in out))
+        return tuple(sorted(sealed(self.label, name) for name in self.left_out))
 
     @cached_property
     def foreign_keys(self) -> tuple[SyncField, ...]:

@@ -9,6 +9,7 @@ whenever it is tried, whoever's transfer that is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
 from peersync.apply.blocks import Block, Place, named
 from peersync.apply.session import Pending, Session
 from peersync.registry import registry

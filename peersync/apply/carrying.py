@@ -34,7 +34,7 @@ def widen(session: Session, model: SyncModel, pending: Pending, state: State | N
     rest = gaps.only(row.more, model.own_names, others=True)
     content = None if row.content is None else (*row.content, *taken.values())
     pending.row = replace(row, more=rest, content=content)
-    pending.names = (*pending.names, *taken)
+    pending.names, pending.wide = (*pending.names, *taken), frozenset(taken)
 
 
 def keep(session: Session, pending: Pending, state: State) -> None:

@@ -105,11 +105,12 @@ class _Filling:
 
     def _states(self, after: int) -> list[tuple[int, State]]:
         with self.node.connection.cursor() as cursor:
-            named = " OR ".join(["s.gaps LIKE %s"] * len(self.model.names))
+            names = sorted(self.model.own_names)  # of those that are left out nothing is kept either
+            named = " OR ".join(["s.gaps LIKE %s"] * len(names))
             cursor.execute(
                 f"SELECT {states.SELECT}, s.id FROM peersync_rowstate s WHERE s.model = %s AND s.gaps IS NOT NULL"
                 f" AND s.id > %s AND ({named}) ORDER BY s.id LIMIT {ROWS}",
-                [self.model.label, after, *(f'%"{name}":%' for name in self.model.names)],
+                [self.model.label, after, *(f'%"{name}":%' for name in names)],
             )
             return [(int(row[-1]), states.state_from(row[:-1])) for row in cursor.fetchall()]
 

@@ -46,6 +46,8 @@ class Pending:
     """What is wrong with the function that was to decide about it."""
     untold: bool = False
     """It waits, and its peer was answered that it had come in (:mod:`peersync.apply.untold`)."""
+    wide: frozenset[str] = frozenset()
+    """Of ``names``: fields that the sender lacks and carried for others, of whatever type they are at those."""
     supposed: Row | None = None
     """What its peer takes to be here, where that waits in this way."""
 

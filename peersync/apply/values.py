@@ -36,7 +36,9 @@ class Values:
                 continue
             reason = codec.judge(part) if len(key) == len(self.keys) else None
             if reason is None:
-                self._malformed(pending, f"A row of {self.model.label} has a key of another type: {key_json(key)[:80]}")
+                self._malformed(
+                    pending, "", f"A row of {self.model.label} has a key of another type: {key_json(key)[:80]}"
+                )
             elif reason or "\x00" in str(part):
                 pending.unfit = f"its key: {reason or 'it has the character U+0000'}"
 
@@ -69,10 +71,10 @@ class Values:
             if field.name in self.loose and isinstance(value, dict):
                 return self._nothing(pending, field, value, here)
             if not _names_a_row(value):
-                self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
+                self._malformed(pending, field.name, f"A value of {self.model.label}.{field.name} names no row.")
             return value
         codec = self.codecs[field.name]
-        if not codec.valid(value) and (self.convert or pending.waiting is not None):
+        if not codec.valid(value) and (self.convert or _any_type(pending, field.name)):
             made = converted(value, codec.wire)
             value = value if made is None else made
         if not codec.valid(value):
@@ -87,7 +89,7 @@ class Values:
         if value == ELSEWHERE:
             return field.empty if pending.local.content is None else here
         if not formed(value):
-            self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
+            self._malformed(pending, field.name, f"A value of {self.model.label}.{field.name} names no row.")
         elif value["of"] not in field.labels:
             pending.unfit = pending.unfit or f"{field.name}: points to a row of a model that is not synchronised here"
         elif value.get("gone") is not None and not self.codecs[field.name].valid(value["gone"]):
@@ -101,7 +103,7 @@ class Values:
     def _nothing(self, pending: Pending, field: SyncField, value: dict[str, Any], here: Any) -> Any:
         """A reference to no row."""
         if not is_gone(value) or value["of"] != field.target or value["gone"] is None:
-            self._malformed(pending, f"A value of {self.model.label}.{field.name} names no row.")
+            self._malformed(pending, field.name, f"A value of {self.model.label}.{field.name} names no row.")
             return value
         if not field.raw.codec(self.vendor).valid(value["gone"]):
             self._judge(pending, field, field.raw.codec(self.vendor), value["gone"])
@@ -114,16 +116,18 @@ class Values:
             if self.convert:
                 pending.unfit = pending.unfit or f"{field.name}: {str(value)[:60]!r} is no {field.wire}, its type here"
             else:
-                self._malformed(pending, f"A value of {self.model.label}.{field.name} is not of the type {field.wire}.")
+                self._malformed(
+                    pending, field.name, f"A value of {self.model.label}.{field.name} is not of the type {field.wire}."
+                )
         elif reason:
             pending.unfit = pending.unfit or f"{field.name}: {reason}"
         else:
             pending.odd = pending.odd or is_odd(value)
 
     @staticmethod
-    def _malformed(pending: Pending, why: str) -> None:
-        """No honest peer sends it. What waits here was of its type once: the type has changed since."""
-        if pending.waiting is None:
+    def _malformed(pending: Pending, name: str, why: str) -> None:
+        """No honest peer sends it as a value of that field, or as a key ("")."""
+        if not _any_type(pending, name):
             raise WireError(why)
         pending.unfit = pending.unfit or why
 
@@ -135,6 +139,11 @@ class Values:
         for part, one in zip(pending.row.key, self.model.key, strict=True):
             if one.name in pending.names and _frozen(content[pending.names.index(one.name)]) != part:
                 raise WireError(f"A row of {label} has another {one.name} than its key says.")
+
+
+def _any_type(pending: Pending, name: str) -> bool:
+    """What waits here was of its type once, and the type has changed since; what a node carries it does not look at."""
+    return pending.waiting is not None or name in pending.wide
 
 
 def _names_a_row(value: Any) -> bool:
