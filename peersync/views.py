@@ -178,7 +178,13 @@ def filtered_by(said: Said, rows: QuerySet[Any], peer: str, what: str) -> QueryS
     """The rows that a FILTER or an ACCEPT lets through. ConfigurationError where a function of the project's fails."""
     if isinstance(said, str):
         return _called(said, rows, peer, what)
-    return rows.filter(**worked_out(said)) if said else rows
+    try:
+        return rows.filter(**worked_out(said)) if said else rows
+    except Error:
+        raise
+    except Exception as error:
+        hint = "Its values are as in QuerySet.filter, or functions without arguments that give such."
+        raise ConfigurationError(f"{what} failed: {type(error).__name__}: {error}", hint=hint) from error
 
 
 def accepted(known: Registry, label: str, alias: str, peer: str) -> QuerySet[Any]:

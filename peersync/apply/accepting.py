@@ -36,6 +36,11 @@ def refused_before(session: Session, pendings: Iterable[Pending]) -> dict[Place,
     return _refused(session, [p for p in pendings if p.writes and p.local.content is not None and not p.inserts])
 
 
+def refused_beside(session: Session, pendings: Iterable[Pending]) -> set[Place]:
+    """Of rows that say no more than stands here: those to which the peer may add nothing that is kept for others either."""
+    return set(_refused(session, [p for p in pendings if p.row.more and not p.writes and p.local.content is not None]))
+
+
 def judge(session: Session, pendings: Iterable[Pending]) -> None:
     """Look at what was written; raises NotAccepted with the rows that must not stand as they do now."""
     refused = _refused(session, [p for p in pendings if p.writes and p.content is not None])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from peersync import memory, states
 from peersync.apply import carrying, open_conflicts
+from peersync.apply.accepting import refused_beside
 from peersync.apply.constraints import Plan
 from peersync.apply.filed import note_files, write_files
 from peersync.apply.records import record
@@ -22,6 +23,7 @@ def note_taken(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
     """States, records and figures of what was taken in."""
     saved: list[State] = []
     moved: dict[str, list[str]] = {}
+    refused = refused_beside(session, taken)
     for pending in taken:
         decision = pending.decision
         if decision is None:
@@ -34,7 +36,8 @@ def note_taken(session: Session, taken: Sequence[Pending], plan: Plan) -> None:
         if state is not None:
             old = state.pk
             _complete(session, pending, decision, state)
-            carrying.keep(session, pending, state)
+            if pending.place not in refused:
+                carrying.keep(session, pending, state)
             if state.stored and old and old != state.pk:
                 moved.setdefault(state.model, []).append(old)
             saved.append(state)

@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from peersync import wire
-from peersync.models import Quarantine
+from peersync.gaps import Gap
+from peersync.models import Quarantine, RowState
 from peersync.records import Batch, Row
 from tests.support.api import batch_from, caller_of
 from tests.support.ends import Ends
@@ -250,3 +251,21 @@ def test_a_deletion_that_it_must_not_hear_of(wired: Ends) -> None:
         told.append([heard(pusher.push(one)), *finish(wired, pusher, one)])
         assert Parent.objects.using(wired.b).get(pk=HIDDEN).x == "x"
     assert told[0] == told[1]
+
+
+def test_what_others_know_of_a_row_is_kept_for_rows_that_it_may_write_alone(wired: Ends) -> None:
+    """A row that says what it said, with values of a field that only a later release has: they would be filled in one day."""
+    wired.configure(
+        "zoo.Parent", "zoo.Child", there={"ACCEPT": {"zoo.Parent": {"b": "n"}}}, EXCLUDE={"zoo.Parent": ["e"]}
+    )
+    begin(wired, hidden=True)
+    page = batch(wired, parent(HIDDEN, x="hidden", b="x", u="taken"), parent(OPEN, x="open"))
+    rows = [
+        replace(r, more=(Gap({"level": "forced"}, {**r.version, r.author: 1 << 30}, 2**61, r.author),))
+        for r in page.rows
+    ]
+    answered = Pusher(wired).push(replace(page, rows=rows))
+    assert answered.status_code == 200, answered.text
+    found = dict(RowState.objects.using(wired.b).filter(model="zoo.Parent").values_list("pk_text", "gaps"))
+    assert "forced" in (found[str(OPEN)] or "")
+    assert not found.get(str(HIDDEN))

@@ -17,9 +17,12 @@ import peersync.checks
 from peersync import checks
 from peersync.checks import databases, sizes
 from peersync.checks.travel import looks_secret
+from peersync.errors import ConfigurationError
 from peersync.models import Checkpoint, Conflict, Journal, Quarantine
 from peersync.patterns import expand
+from peersync.views import filtered_by
 from tests.support import filters
+from tests.zoo.models import Parent
 
 ODD = [*django_settings.INSTALLED_APPS, "tests.unit.odd"]
 RIGHT = {
@@ -588,3 +591,10 @@ def test_an_accept_without_effect() -> None:
     assert "alias" in one("W015", {**config, "PEERS": {"b": accept}})
     way: Any = {"DIRECTION": {"odd.Place": "master-to-slave"}, "ROLE": "master"}
     assert "DIRECTION" in one("W015", {**config, **way, **accept})
+
+
+def test_a_value_of_a_filter_that_cannot_be_worked_out_is_named_when_it_is_used() -> None:
+    """It could be when the project started: the error has the filter and the mend, and is none of Python's."""
+    with pytest.raises(ConfigurationError) as raised:
+        filtered_by({"x": lambda: 1 // 0}, Parent._base_manager.all(), "branch", "FILTER of zoo.Parent")
+    assert "FILTER of zoo.Parent failed: ZeroDivisionError" in str(raised.value)
