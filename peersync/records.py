@@ -222,6 +222,8 @@ class Caller:
     """For the first page of a snapshot of the model in question (header ``Peersync-Match``)."""
     dry: bool = False
     """Nothing of what is read is taken in: nothing is to be remembered of it (header ``Peersync-Dry-Run``)."""
+    blind: bool = False
+    """It may send, and read nothing (a token without the scope ``pull``): it is told of its own rows alone."""
 
 
 @dataclass(frozen=True, slots=True)

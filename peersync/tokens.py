@@ -126,7 +126,7 @@ def rotate(name: str, rebind: bool = False, using: str = "default") -> str:
         if rebind:
             Peer.objects.using(using).filter(name=name).update(node="", install="", told=-1)
         install = "" if rebind else newest.install
-        return _make(name, _scopes(newest), _moment(lifetime, using), install=install, using=using)
+        return _make(name, scopes_of(newest), _moment(lifetime, using), install=install, using=using)
 
 
 def revoke(name: str, using: str = "default") -> int:
@@ -150,7 +150,7 @@ def listing(name: str | None = None, using: str = "default") -> list[dict[str, A
     return [
         {
             "name": token.name,
-            "scopes": list(_scopes(token)),
+            "scopes": list(scopes_of(token)),
             "expires": _iso(token.expires),
             "revoked": _iso(token.revoked),
         }
@@ -174,7 +174,7 @@ def authenticate(key: str, using: str = "default") -> PeerToken:
 
 def require_scope(token: PeerToken, *scopes: str) -> None:
     """Raise ScopeMissing unless the token has one of ``scopes``; none given means that any token will do."""
-    if scopes and not set(scopes) & set(_scopes(token)):
+    if scopes and not set(scopes) & set(scopes_of(token)):
         needed = " or ".join(scopes)
         raise ScopeMissing(
             f"The token {token.name} lacks the scope {needed} for this call.",
@@ -246,7 +246,7 @@ def _valid(name: str, using: str) -> list[PeerToken]:
     return list(_valid_query(name, using).order_by("-created", "-id"))
 
 
-def _scopes(token: PeerToken) -> tuple[str, ...]:
+def scopes_of(token: PeerToken) -> tuple[str, ...]:
     return tuple(scope for scope in token.scopes.split(",") if scope)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from django.contrib.auth.decorators import login_not_required
@@ -118,7 +119,8 @@ class PeersyncView(OpenView):
         # Not by request.user: for who is nobody DRF asks the project which class nobody has.
         _, self.token = TokenAuthentication().authenticate(self.http)
         self.check_permissions(request)
-        self.caller = wire.read_caller(self.http.headers, self.token.name)
+        named = wire.read_caller(self.http.headers, self.token.name)
+        self.caller = replace(named, blind="pull" not in tokens.scopes_of(self.token))
         tokens.require_own_name(self.token, self.caller, using=self.alias)
 
     def replica(self) -> Replica:

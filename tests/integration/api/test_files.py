@@ -52,6 +52,25 @@ def test_each_call_answers_as_promised_and_with_its_scope_alone(filed: Api) -> N
         assert filed.get(path).status == 405
 
 
+def test_who_may_only_send_hears_nothing_of_rows_that_it_did_not_send(filed: Api) -> None:
+    """Which files are missing here says which rows there are, and what their files are called."""
+    token, call = made_token(filed.alias, "sender", "push"), {"caller": caller_of(filed.peer)}
+    DatabaseReplica(filed.alias, peer="sender").apply(
+        call["caller"],
+        DatabaseReplica(filed.peer, peer="a").snapshot(caller_of(filed.alias), "filed.Paper", None, None, 100),
+    )
+    after, done = 0, False
+    while not done:
+        body = {"fields": {"filed.Paper": ["file", "cover"]}, "after": after}
+        page = filed.post("files/wanted/", body, token=token, **call).json
+        after, done = page["after"], page["done"]
+        assert page["wants"] == []
+    for number in range(1, 5):
+        offer = {"number": number, "state": "here", "size": 4, "digest": "0" * 64}
+        answer = filed.post("files/offered/", {"offers": [offer]}, token=token, **call)
+        assert answer.json == {"states": [{"offset": None}]}
+
+
 def test_digest_and_contents(filed: Api) -> None:
     digest = hashlib.sha256(b"sthe content").hexdigest()
     said = filed.post("files/filed.Paper/", {"files": [ASKED, {**ASKED, "key": [7]}]}).json
