@@ -25,16 +25,21 @@ def catch_up(sender: AppConfig, using: str, **kwargs: Any) -> None:
     """
     from django.db import DatabaseError, connections
 
-    from peersync.apply.filling import fill, renamed_fields
+    from peersync.apply.filling import fill
     from peersync.capture.deploying import moved
     from peersync.errors import PeersyncError
-    from peersync.relabelling import relabel
+    from peersync.relabelling import refield, relabel, renamed_fields
 
     plan = kwargs.get("plan") or ()
     try:
+        renamed = renamed_fields(plan)
         if plan:
-            relabel(using, moved(connections[using], kwargs.get("apps")))
-        fill(using, migrated=bool(plan), renamed=renamed_fields(plan))
+            refield(using, renamed)
+            labels = moved(connections[using], kwargs.get("apps"))
+            relabel(using, labels)
+            # fields that were renamed after their model was
+            refield(using, [one for one in renamed if one[0] in map(str.lower, labels.values())])
+        fill(using, migrated=bool(plan), renamed={new for _, _, new in renamed})
     except (PeersyncError, DatabaseError):
         return  # not all is migrated yet, or the settings have a mistake: the next sync looks again
 

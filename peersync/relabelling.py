@@ -1,10 +1,15 @@
-"""A model was renamed, or moved to another app: what is known of its rows follows it to its new label."""
+"""A model was renamed, or moved to another app: what is known of its rows follows it to its new label.
+
+So does what is known of the files of a field that was renamed.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from django.db.migrations.operations import RenameField
 
 from peersync.transactions import NodeRow, writing
 
@@ -24,6 +29,9 @@ _KEYS = {
 """Tables where a label stands once together with these columns."""
 _LISTS = ("journal", "conflict")
 
+Renamed = tuple[str, str, str]
+"""Label of a model in small letters, former and present name of one of its fields."""
+
 
 def relabel(alias: str, labels: Mapping[str, str]) -> None:
     """Former label → present one, everywhere in our tables. Where something stands under the present one already, that stays."""
@@ -36,6 +44,33 @@ def relabel(alias: str, labels: Mapping[str, str]) -> None:
         _texts(node, "quarantine", "needs", labels, _in_needs)
         _texts(node, "conflict", "cascade", labels, _in_cascade)
         _fingerprints(node, labels)
+
+
+def renamed_fields(plan: Sequence[Any]) -> list[Renamed]:
+    """What these migrations (each with whether it was undone) renamed, in their order."""
+    found: list[Renamed] = []
+    for migration, backwards in plan:
+        for operation in reversed(migration.operations) if backwards else migration.operations:
+            if isinstance(operation, RenameField):
+                old, new = operation.old_name, operation.new_name
+                label = f"{migration.app_label}.{operation.model_name}".lower()
+                found.append((label, new, old) if backwards else (label, old, new))
+    return found
+
+
+def refield(alias: str, renamed: Iterable[Renamed]) -> None:
+    """What is known of the files of fields follows them to their new names: which are still to come, and what they are called."""
+    for label, old, new in renamed:
+        with writing(alias) as node, node.connection.cursor() as cursor:
+            for table in ("filewait", "filescan", "filename"):
+                cursor.execute(  # of a field that had this name once
+                    f"DELETE FROM peersync_{table} WHERE field = %s AND lower(model) = %s AND EXISTS"
+                    f" (SELECT 1 FROM peersync_{table} o WHERE o.field = %s AND lower(o.model) = %s)",
+                    [new, label, old, label],
+                )
+                cursor.execute(
+                    f"UPDATE peersync_{table} SET field = %s WHERE field = %s AND lower(model) = %s", [new, old, label]
+                )
 
 
 def _rename(node: NodeRow, old: str, new: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import connections
-from django.db.migrations.operations import RenameField
 
 from peersync import capture, gaps, states
 from peersync.apply.blocks import Block, Place
@@ -35,16 +34,6 @@ AGAIN = 60.0
 kept values meanwhile, but not for ever."""
 _looked: dict[str, tuple[int, float, float]] = {}
 """Alias → which registry it was, when to look again, and how long it was waited."""
-
-
-def renamed_fields(plan: Sequence[Any]) -> frozenset[str]:
-    """Names of the fields that these migrations (each with whether it was undone) gave to columns that were there before."""
-    found = set()
-    for migration, backwards in plan:
-        for operation in migration.operations:
-            if isinstance(operation, RenameField):
-                found.add(operation.old_name if backwards else operation.new_name)
-    return frozenset(found)
 
 
 def fill(alias: str, *, migrated: bool = False, renamed: Collection[str] = ()) -> int:

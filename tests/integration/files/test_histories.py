@@ -4,10 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db.migrations import Migration, RenameField
 
 import peersync
 from peersync import errors, histories
 from peersync.apply import filling
+from peersync.apps import catch_up
+from peersync.file_models import FileName, FileWait
 from peersync.models import Conflict, RowState
 from tests.filed import stores
 from tests.filed.models import Paper
@@ -89,3 +93,18 @@ def test_a_name_that_was_carried_until_its_field_was_there_waits_for_its_file(fi
     assert filling.fill(b, migrated=True) == 1
     assert Paper.objects.using(b).get().scan.name == "by/x/secret.txt"
     assert filed.waiting("b") == [("by/x/secret.txt", "", False)]
+
+
+def test_what_is_known_of_files_follows_a_field_that_is_renamed(filed: Filed) -> None:
+    """Else the file that has not come would be given to others as what stands here under its name."""
+    b = filed.aliases["b"]
+    stores.put("b", NAME, b"of nobody's row")
+    filed.make("a", b"text", pk=1, file=NAME)
+    filed.make("a", pk=2, file="papers/2024/missing.txt")
+    filed.sync()
+    migration = Migration("0002", "filed")
+    migration.operations = [RenameField("Paper", "file", "tmp"), RenameField("paper", "tmp", "scan")]
+    for backwards, field in ((False, "scan"), (True, "file")):
+        catch_up(apps.get_app_config("peersync"), b, plan=[(migration, backwards)], apps=apps)
+        assert list(FileWait.objects.using(b).values_list("field", "name")) == [(field, "papers/2024/missing.txt")]
+        assert list(FileName.objects.using(b).values_list("field", "name")) == [(field, NAME)]
