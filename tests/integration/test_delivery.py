@@ -394,11 +394,11 @@ class TestProcess:
             "child = os.fork()\n"
             "if not child:\n"
             "    Parent.objects.create(id=2, x='child')\n"
-            "    time.sleep(4)\n"
+            "    time.sleep(12)\n"
             "    os._exit(0)\n"
         )
-        eventually(has("b", {1: "parent", 2: "child"}), 4)
-        a.do("os.waitpid(child, 0)")
+        eventually(has("b", {1: "parent", 2: "child"}), 12)
+        a.do("os.kill(child, 9)\nos.waitpid(child, 0)")
 
     def test_a_fork_never_falls_into_our_own_work(self, net: Network) -> None:
         """A child that inherits an open SQLite file would believe in locks that it does not hold."""

@@ -133,6 +133,15 @@ def test_a_parent_that_a_writer_is_about_to_delete_holds_its_children_alone(sync
     assert equal(a, b)
 
 
+def asleep(connection: Any) -> bool:
+    """Whether the trigger holds somebody's batch open just now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        found = cursor.fetchone() is not None
+    connection.commit()
+    return found
+
+
 def test_a_writer_waits_for_the_same_row_only(synced: Any) -> None:
     """A batch that is held open: other rows are saved at once, the same row when it ends."""
     a, b = synced.a.alias, synced.b.alias
@@ -146,7 +155,8 @@ def test_a_writer_waits_for_the_same_row_only(synced: Any) -> None:
         cursor.execute("CREATE TRIGGER slow BEFORE UPDATE ON zoo_parent FOR EACH ROW EXECUTE FUNCTION slow()")
     with Crowd() as crowd:
         crowd.start(lambda: moved(a, b))
-        time.sleep(0.3)
+        while not asleep(other):
+            time.sleep(0.02)
         for number in range(31, 61):
             with other.cursor() as cursor:
                 cursor.execute("UPDATE zoo_parent SET y = 'own' WHERE id = %s", [number])
