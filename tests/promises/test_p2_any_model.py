@@ -113,13 +113,13 @@ def recorded(ends: Ends, text: str) -> bool:
 def _where() -> list[Any]:
     """Every way, database and setting at least once, and not all with all."""
     chosen = [
-        ("alias", "sqlite", "pk", 10),
-        ("alias", "sqlite", "origin", 14),
-        ("alias", "sqlite", "merge", 6),
-        ("alias", "sqlite", "signals", 6),
-        ("alias", "postgres", "origin", 5),
-        ("alias", "across", "pk", 4),
-        ("http", "sqlite", "origin", 4),
+        ("alias", "sqlite", "pk", 7),
+        ("alias", "sqlite", "origin", 10),
+        ("alias", "sqlite", "merge", 4),
+        ("alias", "sqlite", "signals", 4),
+        ("alias", "postgres", "origin", 4),
+        ("alias", "across", "pk", 3),
+        ("http", "sqlite", "origin", 3),
         ("http", "postgres", "signals", 2),
         ("http", "across", "origin", 3),
     ]

@@ -163,7 +163,7 @@ class Triangle(Chain):
     links = TRIANGLE
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(Machine, 25), (Chain, 12), (Triangle, 12)])
+@pytest.mark.parametrize(("machine", "examples"), [(Machine, 16), (Chain, 8), (Triangle, 8)])
 def test_promises_hold(machine: type[Machine], examples: int, sqlite_nodes: Any) -> None:
     class Here(machine):  # type: ignore[misc, valid-type]
         databases = sqlite_nodes
@@ -172,7 +172,7 @@ def test_promises_hold(machine: type[Machine], examples: int, sqlite_nodes: Any)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("machine", "examples"), [(Machine, 6)])
+@pytest.mark.parametrize(("machine", "examples"), [(Machine, 4)])
 def test_promises_hold_on_postgres(machine: type[Machine], examples: int, pg_nodes: Any) -> None:
     class Here(machine):  # type: ignore[misc, valid-type]
         databases = pg_nodes

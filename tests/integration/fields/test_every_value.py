@@ -83,7 +83,7 @@ def test_the_first_contact(between: Between, way: str) -> None:
     made: dict[int, dict[str, Any]] = {}
     numbers = count(1)
 
-    @settings(HYPOTHESIS, max_examples=40)
+    @settings(HYPOTHESIS, max_examples=25)
     @given(st.lists(rows(), min_size=5, max_size=20))
     def collect(drawn: list[dict[str, Any]]) -> None:
         made.update({next(numbers): row for row in drawn})
