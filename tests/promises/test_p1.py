@@ -96,7 +96,7 @@ Write = tuple[str, int, str]
 writes = st.lists(
     st.tuples(st.sampled_from(SIDES), st.integers(1, 4), st.sampled_from(("put", "put", "delete"))), max_size=7
 )
-EXAMPLES = {"alias-sqlite": 16, "http-sqlite": 6, "alias-postgres": 6, "http-postgres": 4}
+EXAMPLES = {"alias-sqlite": 12, "http-sqlite": 6, "alias-postgres": 6, "http-postgres": 4}
 
 
 class Book:

@@ -37,7 +37,7 @@ def act(ends: Ends, side: str, what: str, number: int, turn: int) -> None:
 def test_whatever_was_written_one_pull_and_one_push_leave_both_equal(ends: Ends) -> None:
     ends.configure(*LABELS)
 
-    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     @given(EDITS)
     def history(edits: list[tuple[str, str, int]]) -> None:
         ends.reset()

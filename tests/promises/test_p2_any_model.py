@@ -114,7 +114,7 @@ def _where() -> list[Any]:
     """Every way, database and setting at least once, and not all with all."""
     chosen = [
         ("alias", "sqlite", "pk", 7),
-        ("alias", "sqlite", "origin", 10),
+        ("alias", "sqlite", "origin", 8),
         ("alias", "sqlite", "merge", 4),
         ("alias", "sqlite", "signals", 4),
         ("alias", "postgres", "origin", 4),

@@ -1,5 +1,6 @@
 """P8, ACCEPT: a push makes, changes and leaves behind only rows that match; each row by itself, and whichever way it comes."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -129,6 +130,7 @@ def test_deleted_and_made_again(lite: Pair) -> None:
 def test_a_conflict_is_no_way_round(lite: Pair, policy: str) -> None:
     met(lite, CONFLICT={"*": policy})
     Parent.objects.using(lite.b).filter(pk=1).update(y="theirs")
+    time.sleep(0.003)  # stamps are milliseconds, and this edit is the later one
     mine(lite, 1, b="s", x="mine")
     lite.push()
     assert there(lite, Parent, "pk", "x", "y", "b")[0] == (1, "old", "theirs", "n")
