@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from peersync.local_keys import CHUNK
+from peersync.local_keys import select_in
 from peersync.registry import SyncField, SyncModel
-from peersync.states import list_parameter, text_list
+from peersync.states import chunks, list_parameter, text_list
 
 
 def travelled(label: str, field: str, column: str) -> str:
@@ -51,8 +51,7 @@ def _known(connection: Any, model: SyncModel, field: SyncField, pks: list[str]) 
         f" JOIN peersync_filename fn ON fn.model = %s AND fn.field = %s AND fn.local = t.{quote(field.column)} WHERE "
     )
     with connection.cursor() as cursor:
-        for start in range(0, len(pks), CHUNK):
-            part = pks[start : start + CHUNK]
+        for part in chunks(pks):
             cursor.execute(
                 had + text_list(connection, "pk_text") + " ORDER BY id",
                 [model.label, field.name, list_parameter(connection, part)],
@@ -78,8 +77,6 @@ def columns_of(
     connection: Any, model: SyncModel, fields: Iterable[SyncField], pks: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
     """What the columns of these fields hold, as the storage knows the files: local primary key → {field: name}."""
-    from peersync.local_keys import select_in
-
     fields = list(fields)
     quote = connection.ops.quote_name
     columns = ", ".join(f"t.{quote(field.column)}" for field in fields)

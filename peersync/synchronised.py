@@ -140,6 +140,10 @@ class SyncModel:
         keys = {field.name for field in self.key}
         return tuple(field for field in self.fields if names_file(field) and field.name not in keys)
 
+    def file_field(self, name: str) -> SyncField:
+        """That one of them."""
+        return next(field for field in self.file_fields if field.name == name)
+
     @cached_property
     def generic_ids(self) -> tuple[GenericId, ...]:
         """The object ids that may point to rows which every node numbers for itself."""

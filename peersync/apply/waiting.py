@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -118,11 +118,8 @@ def drop_unfit(session: Session, label: str) -> None:
             [session.checkpoint.id, label],
         )
         old = [unpack(label, row, session.batch.source, number) for number, row in cursor.fetchall()]
-        unfit = [p.waiting for p in old if not fits(model, p.names, p.row.key, p.row.content)]
-        cursor.execute(
-            "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
-            [list_parameter(session.connection, unfit)],
-        )
+        unfit = [p for p in old if not fits(model, p.names, p.row.key, p.row.content)]
+    _drop(session, [p.waiting for p in unfit if p.waiting is not None])
 
 
 def held(session: Session) -> set[Place]:
@@ -234,11 +231,15 @@ def leave(session: Session, taken: Iterable[Pending]) -> None:
     _note_replaced(session, fresh)
     if fresh:
         gone += list(standing(session, [p.place for p in fresh]))
-    if gone:
+    _drop(session, gone)
+
+
+def _drop(session: Session, numbers: Collection[int]) -> None:
+    if numbers:
         with session.connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
-                [list_parameter(session.connection, gone)],
+                [list_parameter(session.connection, numbers)],
             )
 
 
@@ -256,12 +257,7 @@ def drop_renamed(session: Session, pendings: Iterable[Pending]) -> None:
     for old in gone.values():
         if not covers(now[old.place].version, old.row.version):
             record_replaced(session, old.row, old.names, old.source, REPLACED)
-    if gone:
-        with session.connection.cursor() as sql:
-            sql.execute(
-                "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
-                [list_parameter(session.connection, list(gone))],
-            )
+    _drop(session, gone)
 
 
 def wanted(session: Session) -> dict[str, tuple[Key, ...]]:
@@ -338,10 +334,7 @@ def list_all(session: Session) -> None:
         stays = cursor.fetchall()
         for _, label in stays:
             session.count(label).kept_at_target += 1
-        cursor.execute(
-            "DELETE FROM peersync_quarantine WHERE " + text_list(session.connection, "id"),
-            [list_parameter(session.connection, [number for number, _ in stays])],
-        )
+        _drop(session, [number for number, _ in stays])
         cursor.execute(
             "UPDATE peersync_quarantine SET listed = %s WHERE checkpoint_id = %s", [True, session.checkpoint.id]
         )

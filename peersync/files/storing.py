@@ -150,7 +150,7 @@ class Store:
 
     def _rename(self, node: NodeRow, wait: Wait, local: str, saved: str) -> bool:
         model = self.view.registry.models[wait.model]
-        column = next(field.column for field in model.file_fields if field.name == wait.field)
+        column = model.file_field(wait.field).column
         quote = node.connection.ops.quote_name
         where, parameters = model.local.among(node.connection, [wait.pk])
         with capture.off(node.connection, [model.table]), node.connection.cursor() as cursor:
@@ -164,8 +164,7 @@ class Store:
         return changed
 
     def _field(self, wait: Wait) -> Any:
-        model = self.view.registry.models[wait.model]
-        return next(field.raw.field for field in model.file_fields if field.name == wait.field)
+        return self.view.registry.models[wait.model].file_field(wait.field).raw.field
 
     # ------------------------------------------------------------------ what became of it
 

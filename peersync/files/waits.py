@@ -11,12 +11,11 @@ from peersync.file_records import FilePage, FileWant
 from peersync.filenames import is_default
 from peersync.files.parts import tidy
 from peersync.files.storages import trusted
-from peersync.local_keys import CHUNK
 from peersync.localnames import columns_of, travelled
 from peersync.records import Caller
 from peersync.registry import SyncField, SyncModel
 from peersync.rows import Reader
-from peersync.states import list_parameter, text_list
+from peersync.states import chunks, list_parameter, text_list
 from peersync.transactions import NodeRow, writing
 from peersync.views import View
 
@@ -56,12 +55,8 @@ def note(connection: Any, source: str, places: Sequence[Place]) -> None:
         return
     places = list({place[:3]: place for place in places}.values())  # a row may have come under two of its names
     with connection.cursor() as cursor:
-        if source == ANYBODY:
-            cursor.execute("SELECT id FROM peersync_checkpoint ORDER BY updated DESC LIMIT 1")
-        else:
-            cursor.execute("SELECT id FROM peersync_checkpoint WHERE source = %s", [source])
-        found = cursor.fetchone()
-        if found is None:
+        checkpoint = _latest(connection) if source == ANYBODY else checkpoint_of(connection, source)
+        if checkpoint is None:
             return
         if connection.vendor == "postgresql":
             columns = [list(column) for column in zip(*places, strict=True)]
@@ -69,15 +64,23 @@ def note(connection: Any, source: str, places: Sequence[Place]) -> None:
                 f"INSERT INTO peersync_filewait ({_COLUMNS}) SELECT %s, v.*, true, '', '', '', false,"
                 " CURRENT_TIMESTAMP, 0 FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS v"
                 f" ON CONFLICT (checkpoint_id, model, pk_text, field) DO UPDATE SET {_ANEW}",
-                [found[0], *columns, False],
+                [checkpoint, *columns, False],
             )
             return
         values = "%s, %s, %s, %s, %s, true, '', '', '', false, CURRENT_TIMESTAMP, 0"
         cursor.executemany(
             f"INSERT INTO peersync_filewait ({_COLUMNS}) VALUES ({values})"
             f" ON CONFLICT (checkpoint_id, model, pk_text, field) DO UPDATE SET {_ANEW}",
-            [[found[0], *place, False] for place in places],
+            [[checkpoint, *place, False] for place in places],
         )
+
+
+def _latest(connection: Any) -> int | None:
+    """The checkpoint that was written last."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM peersync_checkpoint ORDER BY updated DESC LIMIT 1")
+        found = cursor.fetchone()
+    return None if found is None else int(found[0])
 
 
 def note_range(
@@ -120,14 +123,13 @@ def look_again(connection: Any, checkpoint: int | None, label: str) -> None:
 
 def awaited(connection: Any, label: str, pks: Iterable[str]) -> set[tuple[str, str, str]]:
     """(local primary key, field, name): of these rows, what has not come from whoever gave the name."""
-    pks = list(pks)
     found: set[tuple[str, str, str]] = set()
     with connection.cursor() as cursor:
-        for start in range(0, len(pks), CHUNK):
+        for part in chunks(list(pks)):
             cursor.execute(
                 "SELECT pk_text, field, name FROM peersync_filewait WHERE fresh AND model = %s AND "
                 + text_list(connection, "pk_text"),
-                [label, list_parameter(connection, pks[start : start + CHUNK])],
+                [label, list_parameter(connection, part)],
             )
             found.update(cursor.fetchall())
     return found
@@ -192,7 +194,7 @@ def _scan(
 
 
 def _scan_rows(connection: Any, checkpoint: int, model: SyncModel, name: str, after: str | None) -> None:
-    field = next(one for one in model.file_fields if one.name == name)
+    field = model.file_field(name)
     key, table = model.local, connection.ops.quote_name(model.table)
     low, lows = key.beyond(connection, ">", after, "t") if after is not None else ("1 = 1", [])
     with connection.cursor() as cursor:
