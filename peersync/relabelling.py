@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.migrations.operations import RenameField
 
+from peersync.memory import VIEWS
 from peersync.transactions import NodeRow, writing
 
 _KEYS = {
@@ -44,6 +45,7 @@ def relabel(alias: str, labels: Mapping[str, str]) -> None:
         _texts(node, "quarantine", "needs", labels, _in_needs)
         _texts(node, "conflict", "cascade", labels, _in_cascade)
         _fingerprints(node, labels)
+        _views(node, labels)
 
 
 def renamed_fields(plan: Sequence[Any]) -> list[Renamed]:
@@ -105,6 +107,19 @@ def _fingerprints(node: NodeRow, labels: Mapping[str, str]) -> None:
         now = {labels.get(label, label): value for label, value in found.items()}
         if now != found:
             cursor.execute("UPDATE peersync_node SET fingerprints = %s WHERE id = 1", [json.dumps(now)])
+
+
+def _views(node: NodeRow, labels: Mapping[str, str]) -> None:
+    """By which filters peers last saw the model: what was deleted out of a view stays untold under its new label too."""
+    with node.connection.cursor() as cursor:
+        for old, new in labels.items():
+            cursor.execute(
+                "UPDATE peersync_filtermemory SET pk_text = %s WHERE model = %s AND pk_text = %s AND NOT EXISTS"
+                " (SELECT 1 FROM peersync_filtermemory o WHERE o.node = peersync_filtermemory.node"
+                " AND o.model = peersync_filtermemory.model AND o.pk_text = %s)",
+                [new, VIEWS, old, new],
+            )
+            cursor.execute("DELETE FROM peersync_filtermemory WHERE model = %s AND pk_text = %s", [VIEWS, old])
 
 
 def _texts(node: NodeRow, table: str, column: str, labels: Mapping[str, str], change: Any) -> None:

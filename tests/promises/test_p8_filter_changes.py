@@ -7,6 +7,7 @@ import pytest
 from peersync import numbering
 from peersync.models import FilterMemory, RowState
 from peersync.records import Caller
+from peersync.relabelling import relabel
 from peersync.replicas.database import DatabaseReplica
 from tests.support.filters import Heard
 from tests.support.pairs import Pair
@@ -72,6 +73,20 @@ def test_a_filter_that_is_taken_away(pair: Pair, told_before: bool) -> None:
     remembered = FilterMemory.objects.using(pair.a).exclude(model="*")
     assert not remembered.exists()
     assert not DatabaseReplica(pair.a, peer=pair.b).view.filtered("zoo.Parent")
+
+
+def test_a_filter_that_is_taken_away_from_a_model_that_was_renamed(pair: Pair) -> None:
+    narrow(pair, OPEN)
+    fill(pair, (1, "n"), (66, "s"))
+    Heard(pair.a, pair.b)
+    delete(pair, 66)
+    Heard(pair.a, pair.b)
+    views = FilterMemory.objects.using(pair.a).filter(model="*")
+    relabel(pair.a, {"zoo.Parent": "zoo.Former"})
+    assert {"zoo.Former", "zoo.Child"} == set(views.values_list("pk_text", flat=True))
+    relabel(pair.a, {"zoo.Former": "zoo.Parent"})
+    narrow(pair, {})
+    assert Heard(pair.a, pair.b).keys("gone", "exit", "busy", "none") == []
 
 
 def test_a_filter_that_is_put_in(pair: Pair) -> None:
