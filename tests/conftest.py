@@ -2,7 +2,8 @@
 
 `nodes` gives a, b, c as real databases, once per kind (sqlite, postgres, mixed); `sqlite_nodes` and
 `pg_nodes` give one kind. They are fresh for each test, and what a test writes there is committed. For a test
-that needs one ordinary database, `@pytest.mark.django_db` works as always, on `default`.
+that needs one ordinary database, `@pytest.mark.django_db` works as always, on `default`. `pair` (each kind), `lite`,
+`pg` and `mixed` are two such nodes under one SYNC_CONFIG, between which whole transfers are made.
 """
 
 import os
@@ -15,6 +16,7 @@ from django.db import connections
 from tests.support import postgres, workspace
 from tests.support.databases import NodeDatabase
 from tests.support.janitor import Janitor
+from tests.support.pairs import Pair
 
 
 class Nodes(NamedTuple):
@@ -119,3 +121,32 @@ def node_kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def nodes(node_kind: str, make_nodes: Callable[..., Nodes]) -> Nodes:
     return make_nodes(*KINDS[node_kind])
+
+
+# ---------------------------------------------------------------------- two nodes, and transfers between them
+
+
+@pytest.fixture
+def pair(nodes: Any, settings: Any) -> Pair:
+    """Once per kind of database."""
+    return Pair(settings, nodes.a.alias, nodes.b.alias)
+
+
+@pytest.fixture
+def lite(sqlite_nodes: Any, settings: Any) -> Pair:
+    """On SQLite only, where the database makes no difference."""
+    return Pair(settings, "a", "b")
+
+
+@pytest.fixture
+def mixed(make_nodes: Callable[..., Nodes], settings: Any) -> Pair:
+    """From SQLite to PostgreSQL."""
+    make_nodes(*KINDS["mixed"])
+    return Pair(settings, "a", "pg_b")
+
+
+@pytest.fixture
+def pg(make_nodes: Callable[..., Nodes], settings: Any) -> Pair:
+    """On PostgreSQL only."""
+    make_nodes(*KINDS["postgres"])
+    return Pair(settings, "pg_a", "pg_b")

@@ -14,17 +14,6 @@ from tests.support.pairs import Pair, records
 from tests.support.putting import edited_on_both_sides, loser, settled_and_quiet, the_record
 from tests.zoo.models import AllFields, Child, Parent, Sku, SkuNote, Tag, Tagged, Wide
 
-
-@pytest.fixture
-def pair(nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, nodes.a.alias, nodes.b.alias)
-
-
-@pytest.fixture
-def lite(sqlite_nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, "a", "b")
-
-
 # ---------------------------------------------------------------------- conflicts
 
 

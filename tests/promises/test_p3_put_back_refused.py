@@ -13,17 +13,6 @@ from tests.support.pairs import Pair, records, sql
 from tests.support.putting import edited_on_both_sides, lost_at_b, settled_and_quiet, the_record
 from tests.zoo.models import Child, Parent
 
-
-@pytest.fixture
-def pair(nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, nodes.a.alias, nodes.b.alias)
-
-
-@pytest.fixture
-def lite(sqlite_nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, "a", "b")
-
-
 # ---------------------------------------------------------------------- what is in the way
 
 

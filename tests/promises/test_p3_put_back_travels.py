@@ -17,16 +17,6 @@ from tests.support.putting import edited_on_both_sides, loser, settled_and_quiet
 from tests.zoo.models import Child, Parent
 
 
-@pytest.fixture
-def pair(nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, nodes.a.alias, nodes.b.alias)
-
-
-@pytest.fixture
-def lite(sqlite_nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, "a", "b")
-
-
 @pytest.mark.parametrize("side", ["local", "incoming"])
 def test_p3_an_open_conflict_is_settled_over_both_versions(pair: Pair, side: Any) -> None:
     """As a policy leaves one that decides nothing: no version was joined yet, so the choice itself takes both in."""

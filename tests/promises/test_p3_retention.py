@@ -10,11 +10,6 @@ from peersync.models import Conflict, Run
 from tests.support.pairs import Pair
 
 
-@pytest.fixture
-def pair(nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, nodes.a.alias, nodes.b.alias)
-
-
 def record(alias: str, kind: str, at: int, settled: int | None = None, *, still_open: bool = False) -> None:
     """Made and settled so many days ago."""
     now = timezone.now()

@@ -18,16 +18,6 @@ MODELS = ("zoo.Parent", "zoo.Child")
 NORTH: dict[str, Any] = {"zoo.Parent": {"b": "n"}, "zoo.Child": {"p__b": "n"}}
 
 
-@pytest.fixture
-def pair(nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, nodes.a.alias, nodes.b.alias)
-
-
-@pytest.fixture
-def lite(sqlite_nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, "a", "b")
-
-
 def refused(alias: str) -> list[tuple[str, str]]:
     return [(model, key) for model, key, reason in waiting(alias) if reason == "not_accepted"]
 

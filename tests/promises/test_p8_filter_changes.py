@@ -16,11 +16,6 @@ from tests.zoo.models import Child, Parent
 OPEN = {"zoo.Parent": {"b": "n"}}
 
 
-@pytest.fixture
-def pair(nodes: Any, settings: Any) -> Pair:
-    return Pair(settings, nodes.a.alias, nodes.b.alias)
-
-
 def narrow(pair: Pair, view: dict[str, Any]) -> None:
     """With one who never reads: no tombstone is pruned."""
     pair.configure("zoo.Parent", "zoo.Child", PEERS={pair.b: {"FILTER": view} if view else {}, "nobody": {}})
