@@ -6,7 +6,7 @@ The answers are the same to the byte, but for names of nodes, places in historie
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,15 @@ from tests.zoo.models import Child, Parent
 HIDDEN, OPEN, NOWHERE = 10, 20, 999
 PARENT = ("id", "x", "y", "u", "b")
 CHILD = ("id", "x", "p")
+
+
+def narrow(ends: Ends) -> None:
+    ends.configure(
+        "zoo.Parent",
+        "zoo.Child",
+        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
+        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
+    )
 
 
 def begin(ends: Ends, *, hidden: bool) -> None:
@@ -73,6 +82,16 @@ class Pusher:
         return requests.get(self.url, headers=self.headers, timeout=30)
 
 
+def with_and_without(ends: Ends) -> Iterator[tuple[bool, Pusher]]:
+    """The same two nodes with a hidden row and without it, and the peer, who was greeted."""
+    for hidden in (True, False):
+        ends.reset()
+        begin(ends, hidden=hidden)
+        pusher = Pusher(ends)
+        pusher.hello()
+        yield hidden, pusher
+
+
 def heard(answer: requests.Response) -> tuple[int, dict[str, str], bytes]:
     """The answer, in which names, places and times are numbered as they come."""
     kept = {name: value for name, value in answer.headers.items() if name not in ("Date", "Content-Length")}
@@ -117,18 +136,9 @@ def finish(ends: Ends, pusher: Pusher, first: Batch) -> list[Any]:
 
 @pytest.mark.parametrize("what", PUSHES)
 def test_what_is_hidden_is_answered_like_what_is_not_there(wired: Ends, what: str) -> None:
-    wired.configure(
-        "zoo.Parent",
-        "zoo.Child",
-        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
-        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
-    )
+    narrow(wired)
     told = []
-    for hidden in (True, False):
-        wired.reset()
-        begin(wired, hidden=hidden)
-        pusher = Pusher(wired)
-        pusher.hello()
+    for hidden, pusher in with_and_without(wired):
         stood = standing(wired)
         one = PUSHES[what](wired)
         answers = [heard(pusher.ask(label, HIDDEN)) for label in ("zoo.Parent", "zoo.Child")]
@@ -147,18 +157,9 @@ def test_what_is_hidden_is_answered_like_what_is_not_there(wired: Ends, what: st
 
 def test_a_unique_value_that_a_hidden_row_holds(wired: Ends) -> None:
     """The row waits, its owner sees why, and it comes in by itself; the peer hears at each step what it would of nothing."""
-    wired.configure(
-        "zoo.Parent",
-        "zoo.Child",
-        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
-        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
-    )
+    narrow(wired)
     told = []
-    for hidden in (True, False):
-        wired.reset()
-        begin(wired, hidden=hidden)
-        pusher = Pusher(wired)
-        pusher.hello()
+    for hidden, pusher in with_and_without(wired):
         for label in ("zoo.Parent", "zoo.Child"):
             pusher.push(replace(batch_from(wired.a, wired.b, label), rows=()))
         steps = [parent(77, u="taken"), parent(77, u="taken", y="edited"), parent(77, u="taken", y="edited")]
@@ -205,12 +206,7 @@ def standing(ends: Ends) -> list[Any]:
 
 def test_a_full_comparison_names_no_hidden_row_and_deletes_none(wired: Ends) -> None:
     """The certain deletions that follow one are asked for by key: of rows that the peer may see."""
-    wired.configure(
-        "zoo.Parent",
-        "zoo.Child",
-        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
-        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
-    )
+    narrow(wired)
     wired.reset()
     begin(wired, hidden=True)
     Child.objects.using(wired.b).all().delete()  # it would hold a deletion up
@@ -233,12 +229,7 @@ def test_a_full_comparison_names_no_hidden_row_and_deletes_none(wired: Ends) -> 
 
 def test_a_deletion_that_it_must_not_hear_of(wired: Ends) -> None:
     """A new row under the key of one that was deleted out of view is new, for its peer and in the figures."""
-    wired.configure(
-        "zoo.Parent",
-        "zoo.Child",
-        there={"FILTER": {"zoo.Parent": {"b": "n"}}},
-        EXCLUDE={"zoo.Parent": ["e"], "zoo.Child": ["e"]},
-    )
+    narrow(wired)
     told = []
     for hidden in (True, False):
         wired.reset()
