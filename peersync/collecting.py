@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from peersync import gaps, marks, memory, origins
+from peersync.journal import journal_of
 from peersync.memory import IN_VIEW, ITS_OWN, KEPT, OUT_OF_VIEW, TOLD_GONE
-from peersync.numbering import journal_of
 from peersync.records import Caller, Key, Row
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, Reader, Stored, key_from_json, pk_value

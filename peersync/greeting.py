@@ -13,6 +13,7 @@ from django.db import connections
 
 from peersync import capture, memory, numbering, progress
 from peersync.apply import waiting
+from peersync.apply.packing import unpack
 from peersync.apply.records import LOST, record_replaced, write_records
 from peersync.conf import settings
 from peersync.files import waits
@@ -78,7 +79,7 @@ def _drop(node: NodeRow, former: str, now: str) -> None:
     with node.connection.cursor() as cursor:
         cursor.execute("SELECT id, model, row FROM peersync_quarantine WHERE checkpoint_id = %s", [checkpoint.id])
         for number, label, text in cursor.fetchall():
-            pending = waiting.unpack(label, text, former, number)
+            pending = unpack(label, text, former, number)
             holder = _Records(records)
             record_replaced(holder, pending.row, pending.names, former, LOST)  # type: ignore[arg-type]  # it only appends to the records
         cursor.execute("DELETE FROM peersync_quarantine WHERE checkpoint_id = %s", [checkpoint.id])

@@ -12,10 +12,10 @@ from peersync.errors import AnswerCutOff, PayloadTooLarge, PeerTimeout, PeerUnav
 from peersync.handshake import Agreement
 from peersync.meeting import Meeting
 from peersync.patience import patient
+from peersync.projecting import project
 from peersync.records import Batch, Caller, Figures, Outcome
 from peersync.replicas.base import Replica
 from peersync.reports import Options, TransferReport
-from peersync.snapshot import project
 
 BULK_ROWS = 10_000
 ROWS = 2000

@@ -15,7 +15,7 @@ from django.apps import apps
 
 from peersync import memory, origins, states, views
 from peersync.apply.matching import matched
-from peersync.apply.naming import in_parts
+from peersync.apply.parts import in_parts
 from peersync.apply.session import Pending, Session
 from peersync.generics import GenericId, has_key
 from peersync.records import Key

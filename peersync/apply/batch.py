@@ -24,7 +24,7 @@ from peersync.apply.writing import broken_references
 from peersync.conf import settings
 from peersync.conf_values import MATCHES
 from peersync.errors import ForgedVersion, StaleBatch, TooManyConflicts, WireError, WrongTarget
-from peersync.files.waits import look_again
+from peersync.files.noting import look_again
 from peersync.histories import check_points
 from peersync.records import Batch, Caller, Figures, Key, Match, Outcome, Row
 from peersync.transactions import NodeRow, writing

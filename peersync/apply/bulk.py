@@ -17,7 +17,7 @@ from peersync.apply.session import Session
 from peersync.apply.write import Writer
 from peersync.copying import copy_in, escaped
 from peersync.errors import WireError
-from peersync.files import waits
+from peersync.files import noting
 from peersync.loose import is_number
 from peersync.records import Bulk, Row
 from peersync.registry import SyncModel
@@ -90,7 +90,7 @@ class _Loader:
                 self._check()
                 if self.model.file_fields:
                     checkpoint = self.session.checkpoint.id
-                    waits.note_range(self.connection, checkpoint, self.model, self.within, self.pair)
+                    noting.note_range(self.connection, checkpoint, self.model, self.within, self.pair)
                 if not self._stateless():
                     self._states()
         except DatabaseError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from peersync.apply.session import Pending, Session
-from peersync.files import waits
+from peersync.files import noting
 
 
 def note_files(session: Session, pending: Pending) -> None:
@@ -25,5 +25,5 @@ def note_files(session: Session, pending: Pending) -> None:
 def write_files(session: Session) -> None:
     """Into the table, all that was noted so far."""
     for source, places in session.files.items():
-        waits.note(session.connection, source, places)
+        noting.note(session.connection, source, places)
     session.files.clear()

@@ -19,7 +19,7 @@ from peersync.apply.isolate import halve
 from peersync.apply.session import Pending, Session
 from peersync.apply.values import Values
 from peersync.apply.write import Writer, by_fields
-from peersync.files import waits
+from peersync.files.noting import ANYBODY
 from peersync.progress import Checkpoint
 from peersync.records import START, Batch, Row
 from peersync.registry import SyncModel, registry
@@ -111,7 +111,7 @@ class _Filling:
             return None
         carried = {n: v for n, v in carried.items() if n not in self.guarded or self.blank(n, own[n])}
         row = Row(self.model.label, stored.key, {}, tuple(carried.values()))
-        pending = Pending(row, state.sender or waits.ANYBODY, self.node.install, tuple(carried), waiting=0)
+        pending = Pending(row, state.sender or ANYBODY, self.node.install, tuple(carried), waiting=0)
         pending.local.pk, pending.local.content = state.pk, tuple(own[name] for name in carried)
         return pending
 

@@ -10,11 +10,13 @@ from peersync import memory, origins, states
 from peersync.apply.aliases import gather
 from peersync.apply.carrying import widen
 from peersync.apply.joining import make_one
-from peersync.apply.naming import doubles, local_keys, note_names, translate
+from peersync.apply.naming import doubles, local_keys, note_names
 from peersync.apply.session import Pending, Session
+from peersync.apply.translating import translate
 from peersync.apply.values import Values
 from peersync.errors import WireError
-from peersync.numbering import fold, journal_of
+from peersync.folding import fold
+from peersync.journal import journal_of
 from peersync.records import Key
 from peersync.registry import SyncField, SyncModel, registry
 from peersync.rows import Reader, Stored, as_key, find_model, key_json

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peersync import bases, origins
-from peersync.apply.naming import in_parts
+from peersync.apply.parts import in_parts
 from peersync.apply.session import Pending, Session
 from peersync.generics import GenericId
 from peersync.records import Key

@@ -9,25 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from django.apps import apps
 
 from peersync import states
 from peersync.apply import waiting
 from peersync.apply.accepting import bounded
+from peersync.apply.parts import in_parts
 from peersync.apply.session import Pending, Session
-from peersync.generics import GenericId, has_key
 from peersync.records import Key, Row
 from peersync.registry import SyncField, SyncModel, key_fields
-from peersync.rows import Reader, as_key, as_list, as_part, as_value, find_model, plain_reference
+from peersync.rows import Reader, as_key, find_model, plain_reference
 from peersync.tombstones import ended_in, unread_names
 from peersync.versions import State, covers
 
 Renamed = Mapping[str, Mapping[Key, tuple[str, Key]]]
 """Label → a former key → the local primary key of the row, and its key now."""
-Names = Mapping[str, Mapping[Key, Key]]
-"""Label → one key of a row → another one."""
 Doubles = Mapping[Key, Sequence[str]]
 """Key of an incoming row → local primary keys of rows that are one with it at the source."""
 
@@ -84,7 +81,7 @@ def local_keys(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
         for pending in missing:
             names = (pending.row.key, *pending.row.earlier)
             here = next((former[name][0] for name in names if name in former), None)
-            if here is not None and not _akin(pending.row, known.get(here), session.node.node):
+            if here is not None and not akin(pending.row, known.get(here), session.node.node):
                 continue  # the source never saw that row
             if here is not None and here not in taken:
                 found[pending.row.key] = here
@@ -150,7 +147,7 @@ def note_names(session: Session, model: SyncModel, pendings: Sequence[Pending]) 
         known = states.load(session.connection, model.label, before.values())
         for key, row in waits.items():
             here = (one for one in row.earlier if one in before)
-            if name := next((one for one in here if _akin(row, known.get(before[one]), session.node.node)), None):
+            if name := next((one for one in here if akin(row, known.get(before[one]), session.node.node)), None):
                 names[key] = name
     if names:
         session.called = {**session.called, model.label: names}
@@ -229,7 +226,7 @@ def _by_earlier(
         if direct is not None and covers(direct.stored_version(session.node.node), row.version):
             continue
         here = (before[key] for key in row.earlier if key in before)
-        pk = next((pk for pk in here if _akin(row, known.get(pk), session.node.node)), None)
+        pk = next((pk for pk in here if akin(row, known.get(pk), session.node.node)), None)
         if pk is not None:
             claimed.setdefault(pk, row.key)
     return claimed
@@ -272,7 +269,7 @@ def _ever(session: Session, label: str) -> dict[Key, Key]:
     return {key: one for key, one in now.items() if key not in others}
 
 
-def _akin(row: Row, state: State | None, node: str) -> bool:
+def akin(row: Row, state: State | None, node: str) -> bool:
     """Whether both may be one row: of a row that somebody has from the other side, both sides know some change.
 
     What is looked up to be put back by hand has no version: it may be any.
@@ -280,72 +277,3 @@ def _akin(row: Row, state: State | None, node: str) -> bool:
     if state is None or state.pre or row.base or not row.version:
         return True
     return bool(row.version.keys() & state.others.keys()) or node in row.version
-
-
-# ---------------------------------------------------------------------- what points to renamed rows
-
-
-def translate(session: Session, pendings: Sequence[Pending]) -> None:
-    """Foreign keys that bear a name which a row had here before: they are given the one that it has now."""
-    if not any(_pointing(session.model(label)) for label in {p.row.model for p in pendings}):
-        return
-    names = _names_now(session, pendings)
-    if names:
-        for pending in pendings:
-            pending.row = _translated(session.model(pending.row.model), pending, names)
-
-
-def _pointing(model: SyncModel) -> bool:
-    return bool(model.generic_ids) or any(not plain_reference(field) for field in model.foreign_keys)
-
-
-def _names_now(session: Session, pendings: Sequence[Pending]) -> Names:
-    """Former name → the present one; but for those that another row bears now, or at the source: they mean that one."""
-    names: dict[str, dict[Key, Key]] = {}
-    for label, former in renamed_here(session).items():
-        others = set(find_model(session.connection, session.model(label), former))
-        rows = [p.row for p in (*pendings, *waiting.renamed(session, label)) if p.row.model == label]
-        known = states.load(session.connection, label, [former[row.key][0] for row in rows if row.key in former])
-        for row in rows:
-            if row.key in former and not _akin(row, known.get(former[row.key][0]), session.node.node):
-                others.add(row.key)
-        if now := {key: found[1] for key, found in former.items() if key not in others}:
-            names[label] = now
-    return names
-
-
-def _translated(model: SyncModel, pending: Pending, names: Names) -> Row:
-    row, content = pending.row, pending.row.content
-    key = in_parts(model.key, row.key, names)
-    earlier = tuple(in_parts(model.key, one, names) for one in row.earlier)
-    if content is not None and len(content) == len(pending.names):
-        fields = {field.name: field for field in model.fields}
-        content = in_parts([fields[name] for name in pending.names], content, names)
-    if (key, earlier, content) == (row.key, row.earlier, row.content):
-        return row
-    return replace(row, key=key, earlier=earlier, content=content)
-
-
-def in_parts(fields: Sequence[SyncField], values: Sequence[Any], names: Names) -> tuple[Any, ...]:
-    """The values with other names for what the foreign keys among them point to, at any depth."""
-    if len(fields) != len(values):
-        return tuple(values)
-    found = []
-    for field, value in zip(fields, values, strict=True):
-        if isinstance(field, GenericId) and has_key(value) and value["of"] in field.labels:
-            found.append(_repointed(value, names))
-            continue
-        if field.target is None or value is None or isinstance(value, dict) or plain_reference(field):
-            found.append(value)
-            continue
-        key = as_key(value)
-        inner = names.get(field.target, {}).get(key) or in_parts(key_fields(apps.get_model(field.target)), key, names)
-        found.append(value if inner == key else as_part(inner) if isinstance(value, tuple) else as_value(inner))
-    return tuple(found)
-
-
-def _repointed(value: dict[str, Any], names: Names) -> dict[str, Any]:
-    """An object id with another name for the row that it points to."""
-    label, key = value["of"], as_key(value["key"])
-    inner = names.get(label, {}).get(key) or in_parts(key_fields(apps.get_model(label)), key, names)
-    return value if inner == key else {**value, "key": as_list(inner)}

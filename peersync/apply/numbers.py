@@ -12,7 +12,7 @@ from peersync.apply.blocks import Place
 from peersync.apply.sequences import catch_up, counter, draw, own, reserve
 from peersync.apply.session import Pending, Session
 from peersync.codec import key_text
-from peersync.numbering import journal_of
+from peersync.journal import journal_of
 from peersync.registry import SyncModel
 from peersync.rows import NO_ROW, existing
 

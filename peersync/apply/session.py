@@ -10,7 +10,7 @@ from peersync.apply.defaults import opening
 from peersync.apply.own_policies import PolicyFailed, rule_of
 from peersync.conf import settings
 from peersync.errors import UnknownField, UnknownModel, WireError
-from peersync.files.waits import Place
+from peersync.files.noting import Place
 from peersync.openings import Opening, decide_opened
 from peersync.progress import Checkpoint
 from peersync.records import Batch, Figures, Key, Row

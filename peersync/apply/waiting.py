@@ -9,11 +9,10 @@ from typing import Any
 
 from peersync import origins
 from peersync.apply.blocks import Block, Place
+from peersync.apply.packing import pack, unpack
 from peersync.apply.records import REPLACED, record_replaced
 from peersync.apply.session import Pending, Session
-from peersync.gaps import Gap
-from peersync.marks import Mark
-from peersync.records import Key, Row
+from peersync.records import Key
 from peersync.registry import SyncModel
 from peersync.rows import as_key, find_model, fits, key_from_json, key_json
 from peersync.states import list_parameter, text_list
@@ -29,56 +28,6 @@ UNTOLD = f"'not_open', '{WITHHELD}'"
 """Reasons of rows of which the peer is not told that they wait, as a list of SQL."""
 QUIET = (EXIT, "not_open", "not_accepted", WITHHELD, "protected", "constraint", "invalid", "policy")
 """Reasons that no answer of the source would mend."""
-
-
-def pack(pending: Pending) -> str:
-    """A waiting row as JSON, with the names of its values."""
-    row = pending.row
-    return json.dumps(
-        {
-            "kind": row.kind,
-            "names": pending.names,
-            "install": pending.source_install,
-            "pushed": pending.pushed,
-            "key": row.key,
-            "version": dict(row.version),
-            "content": row.content,
-            "stamp": row.stamp,
-            "author": row.author,
-            "base": row.base,
-            "seq": row.seq,
-            "earlier": row.earlier,
-            "pk": row.pk,
-            "fields": row.fields,
-            "more": row.more,
-        },
-        ensure_ascii=False,
-    )
-
-
-def unpack(model: str, text: str, source: str, waiting: int | None) -> Pending:
-    found = json.loads(text)
-    content = found["content"]
-    row = Row(
-        model,
-        as_key(found["key"]),
-        found["version"],
-        None if content is None else tuple(content),
-        found["stamp"],
-        found["author"],
-        found["base"],
-        found["seq"],
-        found.get("kind", "row"),
-        tuple(as_key(key) for key in found["earlier"]),
-        found.get("pk"),
-        _marks(found.get("fields")),
-        tuple(Gap(*gap) for gap in found.get("more", ())),
-    )
-    return Pending(row, source, found["install"], tuple(found["names"]), waiting, found.get("pushed"))
-
-
-def _marks(found: Mapping[str, Sequence[Any]] | None) -> dict[str, Mark] | None:
-    return None if found is None else {name: Mark(*mark) for name, mark in found.items()}
 
 
 def waiting(session: Session) -> list[Pending]:

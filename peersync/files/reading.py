@@ -10,7 +10,7 @@ from peersync.conf import settings
 from peersync.errors import FileUnreadable, StorageFailed, UnknownField, UnknownModel
 from peersync.file_records import FileInfo, FileWant
 from peersync.filenames import is_default
-from peersync.files import waits
+from peersync.files.noting import awaited
 from peersync.files.storages import NoSuchFile, measured, pieces, trusted
 from peersync.localnames import columns_of
 from peersync.records import Caller
@@ -88,7 +88,7 @@ def _of_model(
     seen = view.visible(model.label, pks) if view.filtered(model.label) else pks
     rows = Reader(connection, model).by_pk(seen)
     held = columns_of(connection, model, model.file_fields, seen)
-    waiting = waits.awaited(connection, model.label, seen)
+    waiting = awaited(connection, model.label, seen)
     fields = {field.name: field.raw.field for field in model.file_fields}
     found: dict[int, FileInfo | Standing] = {}
     for want in wants:

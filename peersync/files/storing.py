@@ -16,6 +16,7 @@ from peersync.conf import settings
 from peersync.errors import Busy, StorageFailed
 from peersync.file_records import FileInfo, FileState, FileWant
 from peersync.files import waits
+from peersync.files.noting import checkpoint_of
 from peersync.files.parts import Part
 from peersync.files.storages import CHUNK, NoSuchFile, delete, exists, measured, save, size
 from peersync.files.waits import Wait
@@ -102,7 +103,7 @@ class Store:
         return self._end(wait, wants[number], info, part) if part.offset == info.size else FileState(part.offset)
 
     def _part(self, node: NodeRow, number: int, digest: str) -> Part:
-        owner = waits.checkpoint_of(node.connection, self.caller.node)
+        owner = checkpoint_of(node.connection, self.caller.node)
         return Part(node.install, int(owner or 0), f"{number}-{digest[:16]}")
 
     def _end(self, wait: Wait, want: FileWant, info: FileInfo, part: Part) -> FileState:

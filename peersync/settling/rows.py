@@ -8,9 +8,9 @@ from typing import Any
 
 from peersync import clock
 from peersync.apply.loading import complete, load
-from peersync.apply.naming import translate
 from peersync.apply.records import whole
 from peersync.apply.session import Pending
+from peersync.apply.translating import translate
 from peersync.conflicts import over_both, same
 from peersync.contests import differing
 from peersync.errors import Busy, CannotPutBack

@@ -243,7 +243,7 @@ def test_repair_finds_a_content_that_changed_under_its_name(filed: Filed) -> Non
 
 
 def test_rows_are_gone_through_page_by_page(filed: Filed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peersync.files.waits.SCANNED", 2)
+    monkeypatch.setattr("peersync.files.noting.SCANNED", 2)
     monkeypatch.setattr("peersync.files.waits.PAGE", 2)
     for node in ("a", "b"):
         for number in range(1, 8):
