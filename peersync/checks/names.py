@@ -92,10 +92,9 @@ def _entry(
         number = "E010" if key == "FILTER" else "E023"
         if not isinstance(value, str):
             yield from _lookups(number, where, model, value)
-        elif not (wrong := list(_function(number, where, value))) and key == "FILTER":
-            yield from _depends_on(where, model, value)
         else:
-            yield from wrong
+            wrong = list(_function(number, where, value))
+            yield from wrong or (_depends_on(where, model, value) if key == "FILTER" else ())
 
 
 def _field(where: str, model: type[Model], name: str, *, many: bool) -> Iterator[CheckMessage]:
